@@ -1,0 +1,93 @@
+# Everything that is done here more than once. `make help` lists it.
+
+PORT     ?= 9000
+PYTHON   ?= python3
+FUNCTION ?= health
+EVENT    ?= events/health-live.json
+ARGS     ?=
+
+# Queries are checked against .sqlx; a build needs no database.
+export SQLX_OFFLINE = true
+export SAM_CLI_TELEMETRY = 0
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+export PORT
+
+STACK     := exec .venv/bin/python scripts/stack.py
+FUNCTIONS := $(notdir $(wildcard functions/*))
+GENERATED := docs/ERROR_CODES.md
+NEXTEST   := $(shell command -v cargo-nextest)
+SQLX      := .tools/sqlx-cli-0.9.0
+DENY      := .tools/cargo-deny-0.20.2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format generate sqlx-prepare bench migrate build deploy invoke clean clean-data
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+# --- Work ---
+
+run: .venv/installed ## Start everything on PORT (9000), with a demo tenant; Ctrl-C stops it
+	@$(STACK) run
+
+test: .venv/installed ## Run all tests against a Postgres of their own; ARGS= goes to the runner
+	@echo "==> Tests"
+	@$(STACK) with test -- cargo $(if $(NEXTEST),nextest run,test) --workspace $(ARGS)
+
+check: .venv/installed $(SQLX) $(DENY) ## Format, lints, queries, licences, docs, generated files, template
+	@$(STACK) with check -- scripts/check.sh $(GENERATED)
+
+format: ## Format the code
+	cargo fmt --all
+
+generate: ## Write the generated files anew
+	cargo run --quiet --package shared --example error-codes > target/error-codes.md
+	mv target/error-codes.md docs/ERROR_CODES.md
+
+sqlx-prepare: .venv/installed $(SQLX) ## Refresh .sqlx after a query or a migration has changed
+	@$(STACK) with check -- scripts/sqlx.sh
+
+bench: .venv/installed ## Measure the release bootstraps; writes target/bench.json
+	@for each in $(FUNCTIONS); do echo "==> Building $$each"; cargo build --release --package $$each || exit 1; done
+	@$(STACK) with bench -- cargo run --release --package bench -- $(ARGS)
+
+migrate: .venv/installed ## Migrate the running development stack, or the database that DATABASE_* names
+	@$(if $(DATABASE_HOST),,$(STACK) exec --) cargo run --quiet --bin ops -- '{"action":"migrate"}'
+
+invoke: .venv/installed ## Send EVENT (events/*.json) to FUNCTION of the running stack
+	@cargo lambda invoke --invoke-port $(PORT) $(FUNCTION) --data-file $(EVENT)
+
+# --- Ship ---
+
+build: .venv/installed ## Build every bootstrap and the template for deployment (.aws-sam)
+	sam build
+
+deploy: build ## Deploy to AWS, asking for what is not known yet
+	sam deploy --guided
+
+# --- Clean ---
+
+clean: ## Remove what was built
+	rm -rf target .aws-sam
+
+clean-data: .venv/installed ## Drop the development stack's data
+	@$(STACK) clean
+
+# --- Tools ---
+
+.venv/installed: requirements-dev.txt
+	@echo "==> Installing the development tools into .venv (a minute, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+# Without TLS and without optimization: they run on this machine, briefly.
+$(SQLX):
+	@echo "==> Building sqlx-cli (once)"
+	@cargo install --quiet --locked --debug --root .tools sqlx-cli@0.9.0 --no-default-features --features postgres
+	@touch $@
+
+$(DENY):
+	@echo "==> Building cargo-deny (once)"
+	@cargo install --quiet --locked --debug --root .tools cargo-deny@0.20.2
+	@touch $@

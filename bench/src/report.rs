@@ -1,0 +1,227 @@
+//! The tables, and the same as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::args::Args;
+use crate::measure::{Block, Starter, Subject};
+use crate::process;
+use crate::stats::{Ratio, Times, median};
+use crate::table::{Table, ms, number};
+
+/// What came of a run.
+pub(crate) struct Report {
+    init: Table,
+    warm: Table,
+    sizes: Table,
+    goals: Table,
+    notes: Vec<String>,
+    peaks_kib: BTreeMap<String, u64>,
+    json: BTreeMap<&'static str, Vec<Value>>,
+    load_before: Option<f64>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            init: Table::new(
+                "Init: spawn to the first /next (ms)",
+                &["function", "secrets", "starts", "min", "p50", "p95", "ratio", "blocks"],
+            ),
+            warm: Table::new(
+                "Warm, one at a time (ms)",
+                &[
+                    "invocation",
+                    "function",
+                    "database",
+                    "first",
+                    "p50",
+                    "p95",
+                    "p99",
+                    "to next",
+                    "cpu",
+                    "trips",
+                    "ratio",
+                    "blocks",
+                ],
+            ),
+            sizes: Table::new("Size (MB)", &["function", "binary", "zip", "peak memory"]),
+            goals: Table::new("Goals", &["goal", "measured", "at most", "unit", ""]),
+            notes: Vec::new(),
+            peaks_kib: BTreeMap::new(),
+            json: BTreeMap::new(),
+            load_before: process::load(),
+        }
+    }
+}
+
+impl Report {
+    /// Adds a sentence under the tables.
+    pub(crate) fn note(&mut self, sentence: &str) {
+        self.notes.push(sentence.to_owned());
+    }
+
+    /// Adds the inits of all starters.
+    pub(crate) fn starts(&mut self, starters: &[Starter<'_>], rows: &[Vec<Times>]) {
+        let medians = |blocks: &[Times]| -> Vec<_> { blocks.iter().map(Times::median).collect() };
+        for (starter, blocks) in starters.iter().zip(rows) {
+            let floor = starters.iter().position(|other| Some(other.function) == starter.floor);
+            let ratio = floor.map(|floor| Ratio::of(&medians(blocks), &medians(&rows[floor])));
+            let times = Times::merge(blocks);
+            let (count, min, p50, p95) = (times.count(), times.min(), times.median(), times.percentile(95));
+            let (middle, spread) = ratio_cells(ratio);
+            let cells = [count.to_string(), ms(min), ms(p50), ms(p95), middle, spread];
+            self.init.row([starter.function.to_owned(), starter.secrets.to_owned()].into_iter().chain(cells));
+            self.record(
+                "init",
+                json!({
+                    "function": starter.function, "secrets": starter.secrets, "floor": starter.floor, "starts": count,
+                    "min_us": us(min), "p50_us": us(p50), "p95_us": us(p95), "ratio": ratio.map(ratio_json),
+                }),
+            );
+            if let (Some(ratio), Some(at_most)) = (ratio, starter.at_most) {
+                let secrets = if starter.secrets.is_empty() { "" } else { ", secrets by " };
+                let name = format!("{}: init{secrets}{}", starter.function, starter.secrets);
+                self.goal(&name, ratio.median, at_most, "x floor");
+            }
+        }
+    }
+
+    /// Adds the invocations of all subjects.
+    pub(crate) fn turns(&mut self, subjects: &[Subject<'_>], rows: &[Vec<Block>]) {
+        for (subject, blocks) in subjects.iter().zip(rows) {
+            let is_floor =
+                |other: &Subject<'_>| Some(other.function) == subject.floor && other.distance == subject.distance;
+            let floor = subjects.iter().position(is_floor).map(|index| rows[index].as_slice());
+            self.turn(subject, blocks, floor);
+        }
+    }
+
+    fn turn(&mut self, subject: &Subject<'_>, blocks: &[Block], floor: Option<&[Block]>) {
+        // What is put off behind the answer is paid for too: the worse counts.
+        let ratio = floor.map(|floor| {
+            let of = |pick: fn(&Block) -> Duration| {
+                let all = |blocks: &[Block]| -> Vec<_> { blocks.iter().map(pick).collect() };
+                Ratio::of(&all(blocks), &all(floor))
+            };
+            of(|block| block.answer.median()).or_greater(of(|block| block.ready.median()))
+        });
+        let middle = |pick: fn(&Block) -> Duration| median(blocks.iter().map(pick));
+        let first = middle(|block| block.first);
+        let [p50, p95, p99] =
+            [50, 95, 99].map(|percent| median(blocks.iter().map(|block| block.answer.percentile(percent))));
+        let ready = middle(|block| block.ready.median());
+        let cpu = blocks.iter().map(|block| block.cpu).collect::<Option<Times>>().map(|times| times.median());
+        let trips = blocks.iter().filter_map(|block| block.trips).reduce(f64::max);
+        let peak_kib = blocks.iter().filter_map(|block| block.peak_kib).max().unwrap_or_default();
+        let highest = self.peaks_kib.entry(subject.function.to_owned()).or_default();
+        *highest = peak_kib.max(*highest);
+
+        let (ratio_cell, spread) = ratio_cells(ratio);
+        self.warm.row([
+            subject.label.to_owned(),
+            subject.function.to_owned(),
+            subject.distance.to_string(),
+            ms(first),
+            ms(p50),
+            ms(p95),
+            ms(p99),
+            ms(ready),
+            cpu.map_or_else(dash, ms),
+            trips.map_or_else(dash, |trips| number(trips, 2)),
+            ratio_cell,
+            spread,
+        ]);
+        self.record(
+            "warm",
+            json!({
+                "invocation": subject.label, "function": subject.function, "floor": subject.floor,
+                "database": subject.distance.to_string(), "blocks": blocks.len(),
+                "invocations": blocks.iter().map(|block| block.answer.count()).sum::<usize>(),
+                "first_us": us(first), "p50_us": us(p50), "p95_us": us(p95), "p99_us": us(p99),
+                "to_next_p50_us": us(ready), "cpu_us": cpu.map(us), "round_trips": trips, "peak_kib": peak_kib,
+                "ratio": ratio.map(ratio_json),
+            }),
+        );
+        let name = format!("{}, database {}", subject.label, subject.distance);
+        if let (Some(ratio), Some(at_most)) = (ratio, subject.at_most) {
+            self.goal(&name, ratio.median, at_most, "x floor");
+        }
+        if let (Some(trips), Some(at_most)) = (trips, subject.trips_at_most) {
+            self.goal(subject.label, trips, at_most, "round trips");
+        }
+    }
+
+    /// A function's peak memory over all its processes, if it was invoked.
+    pub(crate) fn peak_mb(&self, function: &str) -> Option<f64> {
+        let kib = u32::try_from(*self.peaks_kib.get(function)?).ok()?;
+        Some(f64::from(kib) * 1024.0 / 1e6)
+    }
+
+    /// Adds a function's sizes.
+    pub(crate) fn size(&mut self, function: &str, binary_mb: f64, zip_mb: f64, peak_mb: Option<f64>) {
+        let peak = peak_mb.map_or_else(dash, |mb| number(mb, 1));
+        self.sizes.row([function.to_owned(), number(binary_mb, 2), number(zip_mb, 2), peak]);
+        let sizes = json!({ "function": function, "binary_mb": binary_mb, "zip_mb": zip_mb, "peak_mb": peak_mb });
+        self.record("size", sizes);
+    }
+
+    /// Adds a goal and whether it is met.
+    pub(crate) fn goal(&mut self, name: &str, measured: f64, at_most: f64, unit: &str) {
+        let met = measured <= at_most;
+        let verdict = if met { "met" } else { "missed" };
+        self.goals.row([name.to_owned(), number(measured, 2), number(at_most, 2), unit.to_owned(), verdict.to_owned()]);
+        let goal = json!({ "goal": name, "measured": measured, "at_most": at_most, "unit": unit, "met": met });
+        self.record("goals", goal);
+    }
+
+    /// The whole report as JSON.
+    pub(crate) fn to_json(&self, args: &Args) -> Value {
+        let mut json = json!(self.json);
+        json["notes"] = json!(self.notes);
+        json["machine"] = json!({
+            "cores": std::thread::available_parallelism().map_or(0, usize::from),
+            "load_before": self.load_before,
+            "load_after": process::load(),
+        });
+        json["options"] = json!({
+            "blocks": args.blocks, "starts": args.starts, "invocations": args.invocations, "rtt_us": us(args.rtt),
+        });
+        json
+    }
+
+    fn record(&mut self, table: &'static str, row: Value) {
+        self.json.entry(table).or_default().push(row);
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for table in [&self.init, &self.warm, &self.sizes, &self.goals] {
+            write!(f, "{table}")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))
+    }
+}
+
+fn ratio_cells(ratio: Option<Ratio>) -> (String, String) {
+    ratio.map_or_else(
+        || (dash(), String::new()),
+        |ratio| (number(ratio.median, 2), format!("{:.2}-{:.2}", ratio.min, ratio.max)),
+    )
+}
+
+fn ratio_json(ratio: Ratio) -> Value {
+    json!({ "median": ratio.median, "min": ratio.min, "max": ratio.max })
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}

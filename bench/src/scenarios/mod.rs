@@ -1,0 +1,42 @@
+//! What is measured against what, and the goals.
+
+mod init;
+mod size;
+mod warm;
+
+use crate::Result;
+use crate::args::Args;
+use crate::report::Report;
+use crate::setting::Setting;
+
+/// The scenarios' names.
+pub(crate) const NAMES: [&str; 6] = ["init", "live", "list", "create", "login", "size"];
+
+const HELLO: &str = "floor-hello";
+const SELECT: &str = "floor-select";
+const HASH: &str = "floor-hash";
+
+/// Measures all that is asked for and can be had.
+///
+/// # Errors
+/// A floor is not built, or a function fails or answers wrongly.
+pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
+    if let Some(floor) = [HELLO, SELECT, HASH].iter().find(|floor| !setting.has(floor)) {
+        return Err(format!("{floor} is not built: cargo build --release").into());
+    }
+    let mut report = Report::default();
+    for function in ["health", "auth", "todos"].iter().filter(|function| !setting.has(function)) {
+        report.note(&format!("{function} is not built: it is left out."));
+    }
+    if setting.database.is_none() {
+        report.note("DATABASE_HOST is not set: what needs a database is left out.");
+    }
+    if args.wants("init") {
+        init::run(args, setting, &mut report)?;
+    }
+    warm::run(args, setting, &mut report)?;
+    if args.wants("size") {
+        size::run(setting, &mut report)?;
+    }
+    Ok(report)
+}

@@ -1,0 +1,30 @@
+//! Accounts and sessions: sign-up, sign-in, refresh, sign-out.
+
+mod login;
+mod logout;
+mod me;
+mod refresh;
+mod session;
+mod signup;
+mod state;
+mod user;
+
+use http::Method;
+use shared::{
+    Routes,
+    audit::Action,
+    routes::Access::{AnyCaller, Public},
+};
+
+pub use state::{Auth, AuthConfig};
+
+/// Every route of the group, its access and its audit action.
+#[must_use]
+pub fn routes() -> Routes<Auth> {
+    Routes::new()
+        .route(Method::POST, "/api/v1/auth/signup", Public, Action::AuthSignup, signup::signup)
+        .route(Method::POST, "/api/v1/auth/login", Public, Action::AuthLogin, login::login)
+        .route(Method::POST, "/api/v1/auth/refresh", Public, Action::AuthRefresh, refresh::refresh)
+        .route(Method::POST, "/api/v1/auth/logout", AnyCaller, Action::AuthLogout, logout::logout)
+        .route(Method::GET, "/api/v1/auth/me", AnyCaller, Action::AuthMe, me::me)
+}

@@ -1,0 +1,108 @@
+//! `POST /api/v1/auth/login`
+
+use axum::extract::State;
+use serde::Deserialize;
+use shared::{
+    Code, Error, Result,
+    access::refuse,
+    audit::Action,
+    auth::{Identity, TenantId},
+    extract::Json,
+    layers::Origin,
+    password::TypedPassword,
+    text::{Email, Slug},
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    Auth,
+    session::{self, Tokens},
+    user::User,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    tenant: Slug,
+    email: Email,
+    password: TypedPassword,
+}
+
+/// Signs a user in with a password. Unknown tenant, unknown user, wrong
+/// password and disabled user get one answer, after the same hash.
+pub(crate) async fn login(
+    State(auth): State<Auth>,
+    origin: Origin,
+    Json(request): Json<Login>,
+) -> Result<Json<Tokens>> {
+    let Login { tenant, email, password } = request;
+    let account = account(&auth, &tenant, &email).await?;
+    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+    let matches = auth.passwords.verify(&password, stored).await?;
+    let Some(account) = account else { return Err(Code::InvalidCredentials.into()) };
+    let identity = Identity { tenant: account.tenant_id, user: account.id, session: Some(auth.app.clock.new_id()) };
+    let suspended = account.tenant_status == "suspended";
+    let user = account.into_user().filter(|user| matches && user.status == "active");
+    let (Some(mut user), false) = (user, suspended) else {
+        let code = if matches && suspended { Code::TenantSuspended } else { Code::InvalidCredentials };
+        let identity = Identity { session: None, ..identity };
+        return Err(refuse(&auth.app, Action::AuthLogin, &identity, &origin, Error::new(code)).await);
+    };
+    let now = auth.app.clock.now();
+    let mut transaction = auth.app.db.begin_as(&identity, Action::AuthLogin, &origin).await?;
+    let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
+    transaction.commit().await?;
+    user.last_login_at = Some(now);
+    session::tokens(&auth, &token, user, now).map(Json)
+}
+
+/// What is known of a tenant and an address in it: the tenant's own columns,
+/// and the user's where there is one.
+struct Account {
+    tenant_id: TenantId,
+    tenant_status: String,
+    id: Option<Uuid>,
+    email: Option<String>,
+    display_name: Option<String>,
+    role: Option<String>,
+    status: Option<String>,
+    password_hash: Option<String>,
+    version: Option<i64>,
+    created_at: Option<OffsetDateTime>,
+    updated_at: Option<OffsetDateTime>,
+    last_login_at: Option<OffsetDateTime>,
+}
+
+async fn account(auth: &Auth, slug: &str, email: &str) -> Result<Option<Account>> {
+    let query = || {
+        sqlx::query_as!(
+            Account,
+            r#"SELECT t.tenant_id AS "tenant_id!: TenantId", t.status AS "tenant_status!",
+                      u.id AS "id?", u.email AS "email?", u.display_name AS "display_name?", u.role AS "role?",
+                      u.status AS "status?", u.password_hash, u.version AS "version?", u.created_at AS "created_at?",
+                      u.updated_at AS "updated_at?", u.last_login_at
+                 FROM app.enter_slug($1) AS t
+                 LEFT JOIN LATERAL (SELECT * FROM users WHERE tenant_id = t.tenant_id AND email = $2) AS u ON true"#,
+            slug,
+            email,
+        )
+    };
+    auth.app.db.fetch_optional(query).await
+}
+
+impl Account {
+    fn into_user(self) -> Option<User> {
+        Some(User {
+            id: self.id?,
+            email: self.email?,
+            display_name: self.display_name?,
+            role: self.role?,
+            status: self.status?,
+            version: self.version?,
+            created_at: self.created_at?,
+            updated_at: self.updated_at?,
+            last_login_at: self.last_login_at,
+        })
+    }
+}

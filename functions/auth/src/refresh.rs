@@ -1,0 +1,190 @@
+//! `POST /api/v1/auth/refresh`
+
+use axum::extract::State;
+use serde::Deserialize;
+use shared::{
+    Code, Error, Result,
+    access::refuse,
+    audit::Action,
+    auth::{Identity, REFRESH_TOKEN_LIFE, RefreshToken},
+    db::Transaction,
+    extract::Json,
+    layers::Origin,
+};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use crate::{
+    Auth,
+    session::{self, Tokens},
+    user::User,
+};
+
+/// How long a token that was just rotated yields its successor once more: two
+/// tabs, or an answer that was lost.
+const GRACE: Duration = Duration::seconds(10);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Refresh {
+    refresh_token: String,
+}
+
+/// Rotates a refresh token: it is used once, and yields its successor.
+pub(crate) async fn refresh(
+    State(auth): State<Auth>,
+    origin: Origin,
+    Json(request): Json<Refresh>,
+) -> Result<Json<Tokens>> {
+    let token = auth.refresh_tokens.decode(&request.refresh_token).ok_or(Code::InvalidRefreshToken)?;
+    let identity = Identity { tenant: token.tenant, user: None, session: Some(token.session) };
+    let now = auth.app.clock.now();
+    let mut transaction = auth.app.db.begin_as(&identity, Action::AuthRefresh, &origin).await?;
+    let outcome = match session_of(&mut transaction, &token).await? {
+        Some(session) => rotate(&auth, &mut transaction, &token, session, now).await?,
+        None => Outcome::Refused,
+    };
+    match outcome {
+        Outcome::Rotated(successor, user) => {
+            transaction.commit().await?;
+            session::tokens(&auth, &successor, user, now).map(Json)
+        }
+        Outcome::Ended => {
+            transaction.commit().await?;
+            Err(Code::InvalidRefreshToken.into())
+        }
+        Outcome::Refused => {
+            drop(transaction);
+            let error = Error::new(Code::InvalidRefreshToken);
+            Err(refuse(&auth.app, Action::AuthRefresh, &identity, &origin, error).await)
+        }
+    }
+}
+
+enum Outcome {
+    /// The successor is to be given.
+    Rotated(RefreshToken, User),
+    /// The token was stolen, or its successor was: the session has ended.
+    Ended,
+    /// The session had ended before.
+    Refused,
+}
+
+struct Session {
+    user_id: Uuid,
+    generation: i32,
+    rotated_at: Option<OffsetDateTime>,
+    token_lives: bool,
+}
+
+/// The session of `token` if it lives, locked until the transaction ends.
+async fn session_of(transaction: &mut Transaction, token: &RefreshToken) -> Result<Option<Session>> {
+    let session = sqlx::query_as!(
+        Session,
+        r#"SELECT s.user_id, s.generation, r.rotated_at, r.expires_at > now() AS "token_lives!"
+             FROM sessions s
+             JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.generation = $3
+             JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.status = 'active'
+             JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
+            WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now()
+              FOR UPDATE OF s"#,
+        token.tenant.as_uuid(),
+        token.session,
+        token.generation,
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(session)
+}
+
+async fn rotate(
+    auth: &Auth,
+    transaction: &mut Transaction,
+    token: &RefreshToken,
+    session: Session,
+    now: OffsetDateTime,
+) -> Result<Outcome> {
+    let is_current = token.generation == session.generation;
+    let in_grace = token.generation + 1 == session.generation
+        && session.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE);
+    if is_current && !session.token_lives {
+        return Ok(Outcome::Refused);
+    }
+    if !is_current && !in_grace {
+        end(transaction, token, session.user_id).await?;
+        return Ok(Outcome::Ended);
+    }
+    let successor = token.successor();
+    if is_current {
+        issue(auth, transaction, &successor, now).await?;
+    }
+    let user = used(transaction, &successor, session.user_id, now).await?;
+    Ok(Outcome::Rotated(successor, user))
+}
+
+/// Stores the successor's hash and makes it the session's current token.
+async fn issue(
+    auth: &Auth,
+    transaction: &mut Transaction,
+    successor: &RefreshToken,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        r#"WITH rotated AS (
+               UPDATE refresh_tokens SET rotated_at = $5 WHERE tenant_id = $1 AND session_id = $2 AND generation = $3 - 1
+           ), issued AS (
+               INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
+               SELECT $1, $2, $3, $4, $5, least($6, s.expires_at) FROM sessions s WHERE s.tenant_id = $1 AND s.id = $2
+           )
+           UPDATE sessions SET generation = $3 WHERE tenant_id = $1 AND id = $2"#,
+        successor.tenant.as_uuid(),
+        successor.session,
+        successor.generation,
+        &auth.refresh_tokens.hash(successor),
+        now,
+        now + REFRESH_TOKEN_LIFE,
+    )
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the session was used, with its audit record.
+async fn used(transaction: &mut Transaction, token: &RefreshToken, user: Uuid, now: OffsetDateTime) -> Result<User> {
+    let user = sqlx::query_as!(
+        User,
+        r#"WITH named AS (SELECT set_config('app.user_id', ($3::uuid)::text, true) AS user_id
+           ), used AS (
+               UPDATE sessions SET last_used_at = $4 WHERE tenant_id = $1 AND id = $2 RETURNING id
+           ), audited AS (SELECT app.audit(used.id) FROM named, used)
+           SELECT u.id, u.email, u.display_name, u.role, u.status, u.version, u.created_at, u.updated_at, u.last_login_at
+             FROM users u, audited WHERE u.tenant_id = $1 AND u.id = $3"#,
+        token.tenant.as_uuid(),
+        token.session,
+        user,
+        now,
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
+    Ok(user)
+}
+
+/// Ends the session, because a token of it was used twice, and records it.
+async fn end(transaction: &mut Transaction, token: &RefreshToken, user: Uuid) -> Result<()> {
+    sqlx::query!(
+        r#"WITH ended AS (
+               UPDATE sessions SET ended_at = now() WHERE tenant_id = $1 AND id = $2 RETURNING id
+           )
+           SELECT app.audit_append('auth.refresh', 'denied', $4, $3, id, id,
+                                   nullif(current_setting('app.source_address'), ''),
+                                   nullif(current_setting('app.request_id'), '')) AS seq
+             FROM ended"#,
+        token.tenant.as_uuid(),
+        token.session,
+        user,
+        Code::InvalidRefreshToken.as_str(),
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
+    Ok(())
+}

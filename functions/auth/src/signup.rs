@@ -1,0 +1,111 @@
+//! `POST /api/v1/auth/signup`
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::{
+    Code, Error, Result,
+    audit::Action,
+    auth::{Identity, Role, TenantId},
+    db::{OnConstraint, Transaction},
+    extract::Json,
+    layers::Origin,
+    password::NewPassword,
+    text::{Email, Slug, Text},
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    Auth,
+    session::{self, Tokens},
+    user::User,
+};
+
+type Name = Text<1, 200>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signup {
+    organization: Organization,
+    email: Email,
+    password: NewPassword,
+    display_name: Option<Name>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Organization {
+    slug: Slug,
+    name: Name,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SignedUp {
+    #[serde(flatten)]
+    tokens: Tokens,
+    tenant: Tenant,
+}
+
+#[derive(Debug, Serialize)]
+struct Tenant {
+    id: Uuid,
+    slug: Slug,
+    name: Name,
+    status: &'static str,
+}
+
+/// Creates a tenant and its first admin, and signs them in.
+pub(crate) async fn signup(
+    State(auth): State<Auth>,
+    origin: Origin,
+    Json(request): Json<Signup>,
+) -> Result<(StatusCode, Json<SignedUp>)> {
+    if !auth.signup_is_open {
+        return Err(Code::SignupClosed.into());
+    }
+    let hash = auth.passwords.hash(&request.password).await?;
+    let (clock, now) = (&auth.app.clock, auth.app.clock.now());
+    let tenant = TenantId::of_new_tenant(clock.as_ref());
+    let identity = Identity { tenant, user: Some(clock.new_id()), session: Some(clock.new_id()) };
+    let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
+    let user = create(&mut transaction, &identity, &request, &hash, now).await?;
+    let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
+    transaction.commit().await?;
+    let tokens = session::tokens(&auth, &token, user, now)?;
+    let Organization { slug, name } = request.organization;
+    let tenant = Tenant { id: tenant.as_uuid(), slug, name, status: "active" };
+    Ok((StatusCode::CREATED, Json(SignedUp { tokens, tenant })))
+}
+
+async fn create(
+    transaction: &mut Transaction,
+    identity: &Identity,
+    request: &Signup,
+    password_hash: &str,
+    now: OffsetDateTime,
+) -> Result<User> {
+    let display_name = request.display_name.as_deref().unwrap_or(&request.email);
+    let taken = || Error::new(Code::AlreadyExists).at("organization.slug", "is taken");
+    sqlx::query_as!(
+        User,
+        r#"WITH tenant AS (
+               INSERT INTO tenants (id, slug, name, created_at, updated_at) VALUES ($1, $2, $3, $9, $9)
+           )
+           INSERT INTO users (tenant_id, id, email, display_name, role, password_hash, created_at, updated_at, last_login_at)
+           VALUES ($1, $4, $5, $6, $7, $8, $9, $9, $9)
+           RETURNING id, email, display_name, role, status, version, created_at, updated_at, last_login_at"#,
+        identity.tenant.as_uuid(),
+        &*request.organization.slug,
+        &*request.organization.name,
+        identity.user,
+        &*request.email,
+        display_name,
+        Role::Admin.as_str(),
+        password_hash,
+        now,
+    )
+    .fetch_one(&mut **transaction)
+    .await
+    .on_constraint("tenants_slug_key", taken)
+}

@@ -1,0 +1,90 @@
+//! What the group's handlers share.
+
+use axum::extract::FromRef;
+use shared::{
+    App, Db,
+    app::AppConfig,
+    auth::{RefreshTokens, Signer},
+    config::{Config, Environment, Faults},
+    lambda::{Group, Start},
+    password::Passwords,
+    secrets::Secrets,
+};
+
+/// The group's state.
+#[derive(Clone)]
+pub struct Auth {
+    pub(crate) app: App,
+    pub(crate) signer: Signer,
+    pub(crate) refresh_tokens: RefreshTokens,
+    pub(crate) passwords: Passwords,
+    pub(crate) signup_is_open: bool,
+}
+
+/// The group's configuration.
+pub struct AuthConfig {
+    app: AppConfig,
+    private_keys_secret_id: String,
+    refresh_key_secret_id: String,
+    signup_is_open: bool,
+}
+
+impl Config for AuthConfig {
+    fn read(env: &mut Environment<'_>) -> Self {
+        Self {
+            app: AppConfig::read(env),
+            private_keys_secret_id: env
+                .required("TOKEN_PRIVATE_KEYS_SECRET_ID", "the name or ARN of the secret with the private JWK Set"),
+            refresh_key_secret_id: env
+                .required("REFRESH_KEY_SECRET_ID", "the name or ARN of the secret with the key of refresh tokens"),
+            signup_is_open: env.parsed("SIGNUP", false, "open or closed", |text| match text {
+                "open" => Some(true),
+                "closed" => Some(false),
+                _ => None,
+            }),
+        }
+    }
+}
+
+impl Group for Auth {
+    type Config = AuthConfig;
+
+    fn secret_ids(config: &AuthConfig) -> Vec<&str> {
+        let mut ids = App::secret_ids(&config.app);
+        ids.extend([&*config.private_keys_secret_id, &*config.refresh_key_secret_id]);
+        ids
+    }
+
+    fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, signup_is_open } = config;
+        let (issuer, audience) = (app.tokens.issuer.clone(), app.tokens.audience.clone());
+        let signer = secrets.text(&private_keys_secret_id, &mut faults).and_then(|set| {
+            let signer = Signer::new(set, issuer, audience);
+            signer.map_err(|fault| faults.push(format!("the secret {private_keys_secret_id} {fault}"))).ok()
+        });
+        let refresh_key = secrets.key(&refresh_key_secret_id, &mut faults);
+        let passwords = Passwords::new(start.base.memory_mib).map_err(|fault| faults.push(fault)).ok();
+        let app = App::build(app, secrets, start).map_err(|more| faults.extend(more)).ok();
+        match (app, signer, refresh_key, passwords) {
+            (Some(app), Some(signer), Some(key), Some(passwords)) => {
+                faults.or(Self { app, signer, refresh_tokens: RefreshTokens::new(&key), passwords, signup_is_open })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    fn app(&self) -> Option<&App> {
+        Some(&self.app)
+    }
+
+    fn db(&self) -> Option<&Db> {
+        Some(&self.app.db)
+    }
+}
+
+impl FromRef<Auth> for Db {
+    fn from_ref(auth: &Auth) -> Self {
+        auth.app.db.clone()
+    }
+}

@@ -1,0 +1,7 @@
+//! The `health` function.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shared::lambda::serve(health::routes())
+}

@@ -1,0 +1,48 @@
+//! What operators do: each action is an event `{"action":"..."}`, and each
+//! answers with JSON.
+
+mod migrate;
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::{
+    config::{Config, DatabaseConfig, Environment},
+    lambda::Start,
+};
+
+/// An action, as an operator sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Brings the schema up to this build, and gives the runtime role its password.
+    Migrate {},
+}
+
+/// The function's configuration.
+#[derive(Debug, Clone)]
+pub struct OpsConfig {
+    /// The database; its secret is the runtime role's login.
+    pub database: DatabaseConfig,
+    /// The id of the secret that is the owner's login.
+    pub owner_secret_id: String,
+}
+
+impl Config for OpsConfig {
+    fn read(env: &mut Environment<'_>) -> Self {
+        Self {
+            database: DatabaseConfig::read(env),
+            owner_secret_id: env
+                .required("DATABASE_OWNER_SECRET_ID", "the name or ARN of the secret with the owner's login"),
+        }
+    }
+}
+
+/// Runs one action.
+///
+/// # Errors
+/// What went wrong, in a sentence for the operator.
+pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Value, String> {
+    match action {
+        Action::Migrate {} => migrate::migrate(start, config).await,
+    }
+}

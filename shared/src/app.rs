@@ -1,0 +1,105 @@
+//! What the handlers of authenticated routes share.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+
+use crate::{
+    auth::Verifier,
+    clock::SharedClock,
+    config::{Config, DatabaseConfig, Environment, Faults, TokenConfig},
+    db::Db,
+    lambda::{Group, Start},
+    page::Cursors,
+    secrets::Secrets,
+};
+
+/// The state of a group whose routes have callers. Groups that need more hold
+/// an `App` in a state of their own.
+#[derive(Clone)]
+pub struct App {
+    /// The tenants' rows.
+    pub db: Db,
+    /// The check of access tokens.
+    pub verifier: Arc<Verifier>,
+    /// The seal of list cursors.
+    pub cursors: Cursors,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// The configuration of [`App`].
+#[derive(Debug, Clone)]
+pub struct AppConfig {
+    /// The database.
+    pub database: DatabaseConfig,
+    /// The tokens.
+    pub tokens: TokenConfig,
+    /// The id of the secret that seals cursors.
+    pub cursor_key_secret_id: String,
+}
+
+impl Config for AppConfig {
+    fn read(env: &mut Environment<'_>) -> Self {
+        Self {
+            database: DatabaseConfig::read(env),
+            tokens: TokenConfig::read(env),
+            cursor_key_secret_id: env
+                .required("CURSOR_KEY_SECRET_ID", "the name or ARN of the secret with the key of list cursors"),
+        }
+    }
+}
+
+impl Group for App {
+    type Config = AppConfig;
+
+    fn secret_ids(config: &AppConfig) -> Vec<&str> {
+        vec![&config.database.secret_id, &config.tokens.public_keys_secret_id, &config.cursor_key_secret_id]
+    }
+
+    fn build(config: AppConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let TokenConfig { issuer, audience, public_keys_secret_id } = config.tokens;
+        let verifier = secrets.text(&public_keys_secret_id, &mut faults).and_then(|set| {
+            let verifier = Verifier::new(secrecy::ExposeSecret::expose_secret(set), issuer, audience);
+            verifier.map_err(|fault| faults.push(format!("the secret {public_keys_secret_id} {fault}"))).ok()
+        });
+        let cursor_key = secrets.key(&config.cursor_key_secret_id, &mut faults);
+        let db = Db::new(config.database, secrets, start, &mut faults);
+        match (db, verifier, cursor_key) {
+            (Some(db), Some(verifier), Some(key)) => faults.or(Self {
+                db,
+                verifier: Arc::new(verifier),
+                cursors: Cursors::new(&key),
+                clock: start.clock.clone(),
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    fn app(&self) -> Option<&App> {
+        Some(self)
+    }
+
+    fn db(&self) -> Option<&Db> {
+        Some(&self.db)
+    }
+}
+
+impl FromRef<App> for Db {
+    fn from_ref(app: &App) -> Self {
+        app.db.clone()
+    }
+}
+
+impl FromRef<App> for Cursors {
+    fn from_ref(app: &App) -> Self {
+        app.cursors.clone()
+    }
+}
+
+impl FromRef<App> for SharedClock {
+    fn from_ref(app: &App) -> Self {
+        app.clock.clone()
+    }
+}

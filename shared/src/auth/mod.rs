@@ -1,0 +1,12 @@
+//! Who is calling, and what they may do.
+
+mod caller;
+mod claims;
+mod permission;
+mod refresh_token;
+mod token;
+
+pub use caller::{Caller, Identity, TenantId, bearer_token};
+pub use permission::{Permission, Role};
+pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
+pub use token::{AccessToken, KeyFault, LIFE as ACCESS_TOKEN_LIFE, Refused, Signer, Subject, Verifier};

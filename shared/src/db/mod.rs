@@ -1,0 +1,228 @@
+//! A tenant's rows, reachable from a verified [`Caller`] only.
+//!
+//! A read is one statement and one round trip: it begins with
+//! `FROM app.enter($1, $2) AS caller, LATERAL (...)`, which checks the session
+//! and enters the tenant. A write is a transaction of three: [`Db::begin`]
+//! enters, the change stands in one statement with its audit record, commit.
+//! `docs/ARCHITECTURE.md` says why, and what the other ways cost.
+
+mod connector;
+mod failure;
+#[cfg(feature = "migrate")]
+pub mod migrate;
+mod slots;
+mod transaction;
+
+use std::{fmt::Write as _, sync::Arc};
+
+use sqlx::{
+    AssertSqlSafe, Executor, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Map,
+    raw_sql,
+};
+use uuid::Uuid;
+
+pub use failure::OnConstraint;
+pub use transaction::Transaction;
+
+use crate::{
+    audit::Action,
+    auth::{Caller, Identity},
+    config::{DatabaseConfig, Faults},
+    error::{Code, Error, Result},
+    idempotency::Key,
+    lambda::Start,
+    layers::Origin,
+    secrets::Secrets,
+};
+use connector::Connector;
+use failure::Failure;
+use slots::Slots;
+
+/// The database, as the runtime role sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Slots>);
+
+impl Db {
+    /// The database whose login is among `secrets`.
+    pub fn new(config: DatabaseConfig, secrets: &Secrets, start: &Start, faults: &mut Faults) -> Option<Self> {
+        let login = secrets.json(&config.secret_id, connector::LOGIN_FORM, faults)?;
+        let connector = Connector::new(config, Some(login), start, faults)?;
+        Some(Self(Slots::new(connector, start.base.max_concurrency)))
+    }
+
+    /// The database whose login is read when it is first needed.
+    pub fn lazy(config: DatabaseConfig, start: &Start, faults: &mut Faults) -> Option<Self> {
+        let connector = Connector::new(config, None, start, faults)?;
+        Some(Self(Slots::new(connector, start.base.max_concurrency)))
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// `SYS_002`.
+    pub async fn ping(&self) -> Result<()> {
+        self.fetch_one(|| sqlx::query!(r#"SELECT 1 AS "one!""#)).await.map(drop)
+    }
+
+    /// Opens a connection ahead of the first request.
+    ///
+    /// # Errors
+    /// `SYS_002`.
+    pub async fn connect(&self) -> Result<()> {
+        self.0.lease().await.map(slots::Lease::keep)
+    }
+
+    /// All rows of a statement. `query` is called once more where the first
+    /// connection turns out to be dead, so it must only read, or be one that
+    /// may safely run twice.
+    ///
+    /// # Errors
+    /// `AUTH_006` or `TEN_004` where the statement enters a tenant and may not;
+    /// `SYS_002` where the database cannot be had.
+    pub async fn fetch_all<F, T>(
+        &self,
+        query: impl Fn() -> Map<'static, Postgres, F, PgArguments> + Send,
+    ) -> Result<Vec<T>>
+    where
+        F: FnMut(PgRow) -> Result<T, sqlx::Error> + Send,
+        T: Send + Unpin,
+    {
+        loop {
+            let mut lease = self.0.lease().await?;
+            let failure = match query().fetch_all(&mut *lease).await {
+                Ok(rows) => {
+                    lease.keep();
+                    return Ok(rows);
+                }
+                Err(error) => Failure::of(&error),
+            };
+            if !self.0.try_again(lease, &failure) {
+                return Err(failure.into());
+            }
+        }
+    }
+
+    /// The row of a statement, if there is one.
+    ///
+    /// # Errors
+    /// As [`Db::fetch_all`].
+    pub async fn fetch_optional<F, T>(
+        &self,
+        query: impl Fn() -> Map<'static, Postgres, F, PgArguments> + Send,
+    ) -> Result<Option<T>>
+    where
+        F: FnMut(PgRow) -> Result<T, sqlx::Error> + Send,
+        T: Send + Unpin,
+    {
+        Ok(self.fetch_all(query).await?.into_iter().next())
+    }
+
+    /// The row of a statement, which has one.
+    ///
+    /// # Errors
+    /// As [`Db::fetch_all`]; `SYS_001` where there is none.
+    pub async fn fetch_one<F, T>(&self, query: impl Fn() -> Map<'static, Postgres, F, PgArguments> + Send) -> Result<T>
+    where
+        F: FnMut(PgRow) -> Result<T, sqlx::Error> + Send,
+        T: Send + Unpin,
+    {
+        self.fetch_optional(query).await?.ok_or_else(|| Error::new(Code::Internal).caused_by(sqlx::Error::RowNotFound))
+    }
+
+    /// Begins a transaction in the caller's tenant, in one round trip.
+    ///
+    /// # Errors
+    /// `AUTH_006` where the session has ended, `TEN_004` where the tenant is
+    /// suspended, `SYS_002` where the database cannot be had.
+    pub async fn begin(&self, caller: &Caller) -> Result<Transaction> {
+        self.begin_with_key(caller, None).await
+    }
+
+    /// The same, and claims an idempotency key.
+    pub(crate) async fn begin_with_key(&self, caller: &Caller, key: Option<&Key>) -> Result<Transaction> {
+        let enter = format!("app.enter('{}', '{}')", caller.tenant_id(), caller.session_id());
+        let mut sql = begin_sql(&enter, caller.action(), caller.origin());
+        if let Some(Key { key_hash, request_hash }) = key {
+            let _ = write!(sql, "; SELECT app.claim_idempotency_key('{}', '{}')", hex(key_hash), hex(request_hash));
+        }
+        self.begin_by(sql).await
+    }
+
+    /// Begins a transaction in a tenant where no session stands yet: sign-up,
+    /// sign-in, refresh. `identity` is what the audit record will say.
+    ///
+    /// # Errors
+    /// `SYS_002` where the database cannot be had.
+    pub async fn begin_as(&self, identity: &Identity, action: Action, origin: &Origin) -> Result<Transaction> {
+        let mut sql = begin_sql(&format!("app.enter_tenant('{}')", identity.tenant.as_uuid()), action, origin);
+        for (setting, id) in [("app.user_id", identity.user), ("app.session_id", identity.session)] {
+            let id = id.as_ref().map(Uuid::to_string).unwrap_or_default();
+            let _ = write!(sql, "; SELECT set_config('{setting}', '{id}', true)");
+        }
+        self.begin_by(sql).await
+    }
+
+    /// `sql` holds nothing but words of ours, UUIDs, hashes in hexadecimal, a
+    /// request id (`A-Za-z0-9._-`) and an IP address: nothing to escape.
+    async fn begin_by(&self, sql: String) -> Result<Transaction> {
+        loop {
+            let mut lease = self.0.lease().await?;
+            let failure = match (*lease).execute(raw_sql(AssertSqlSafe(sql.clone()))).await {
+                Ok(_) => return Ok(Transaction::new(lease)),
+                Err(error) => Failure::of(&error),
+            };
+            if !failure.connection_is_lost() {
+                // The failed statement left the transaction open.
+                if (*lease).execute("ROLLBACK").await.is_ok() {
+                    lease.keep();
+                }
+                return Err(failure.into());
+            }
+            if !self.0.try_again(lease, &failure) {
+                return Err(failure.into());
+            }
+        }
+    }
+
+    /// Rolls back what a handler left open. Called once the handler is done.
+    pub(crate) async fn settle(&self) {
+        self.0.settle().await;
+    }
+
+    /// Closes what a handler left open when it was cut short: nobody knows
+    /// what its connections were in the middle of.
+    pub(crate) fn discard(&self) {
+        self.0.discard();
+    }
+}
+
+/// A connection with the login of `config`'s secret: for `ops`, whose login is
+/// the owner's.
+///
+/// # Errors
+/// `SYS_001` where the configuration is at fault, `SYS_002`.
+#[cfg(feature = "migrate")]
+pub async fn connect_as_owner(config: DatabaseConfig, start: &Start) -> Result<sqlx::PgConnection> {
+    let mut faults = Faults::default();
+    let connector = Connector::new(config, None, start, &mut faults);
+    connector.ok_or_else(|| Error::new(Code::Internal).caused_by(faults))?.connect().await
+}
+
+fn begin_sql(enter: &str, action: Action, origin: &Origin) -> String {
+    format!(
+        "BEGIN; SELECT {enter}; SELECT app.describe_request('{}', '{}', '{}')",
+        action.as_str(),
+        origin.request_id.as_str(),
+        origin.source_address_text().unwrap_or_default(),
+    )
+}
+
+/// `bytes` as a Postgres `bytea` literal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold("\\x".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,57 @@
+//! A transaction in one tenant.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{Executor, PgConnection};
+
+use super::{failure::Failure, slots::Lease};
+use crate::error::Result;
+
+/// A transaction that [`super::Db`] began: use it as the connection of a
+/// query, `&mut *transaction`. Dropped without [`Transaction::commit`] it is
+/// rolled back.
+pub struct Transaction(Option<Lease>);
+
+impl Transaction {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self(Some(lease))
+    }
+
+    /// Commits. Where the connection fails in this moment nobody can know
+    /// whether it did: the caller is told 503 and may send the same
+    /// `Idempotency-Key` again.
+    ///
+    /// # Errors
+    /// `SYS_002`.
+    pub async fn commit(mut self) -> Result<()> {
+        if let Some(mut lease) = self.0.take() {
+            (*lease).execute("COMMIT").await.map_err(|error| Failure::of(&error))?;
+            lease.keep();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0.take()
+            && !std::thread::panicking()
+        {
+            lease.leave_unsettled();
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.0.as_ref().expect("a transaction holds its lease until it is committed")
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("a transaction holds its lease until it is committed")
+    }
+}

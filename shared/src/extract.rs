@@ -1,0 +1,162 @@
+//! `Json`, `Path` and `Query` as axum has them, but with our error body.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_TYPE, request::Parts};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+
+use time::{OffsetDateTime, UtcOffset, format_description::well_known};
+
+use crate::{
+    clock::to_microseconds,
+    error::{Code, Error, Result},
+};
+
+/// A JSON body: 415 for another content type, 400 where it is no JSON, 422
+/// with the field's name where a value does not fit. As a response, JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        parse_json(&json_bytes(request, state).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// The bytes of a body that says it is JSON.
+pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if !is_json(request.headers()) {
+        return Err(Error::new(Code::UnsupportedContentType).detail("Send application/json."));
+    }
+    let bytes = Bytes::from_request(request, state).await;
+    bytes.map_err(|cause| Error::new(Code::MalformedRequest).caused_by(cause))
+}
+
+/// Reads `body` as a `T`.
+///
+/// # Errors
+/// `REQ_001` where it is no JSON, `VAL_001` where a value does not fit.
+pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        if cause.is_data() { field_error(&path, &cause.to_string()) } else { malformed(cause) }
+    })?;
+    reader.end().map_err(malformed)?;
+    Ok(value)
+}
+
+/// Path parameters. One that cannot be an id is answered as an id that does
+/// not exist.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
+        axum::extract::Path::from_request_parts(parts, state)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|cause| Error::new(Code::NotFound).caused_by(cause))
+    }
+}
+
+/// The query string: 422 with the parameter's name where a value does not fit.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let query = parts.uri.query().unwrap_or_default();
+        let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(reader).map(Self).map_err(|error| {
+            let path = error.path().to_string();
+            field_error(&path, &error.into_inner().to_string())
+        })
+    }
+}
+
+/// For a field of a PATCH that may be cleared: absent is `None`, null is
+/// `Some(None)`. Use with `#[serde(default, deserialize_with = "nullable")]`.
+///
+/// # Errors
+/// As `T`'s own.
+pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(reader).map(Some)
+}
+
+/// For a field of a PATCH that may not be cleared: absent is `None`, null is
+/// refused. Use with `#[serde(default, deserialize_with = "if_given")]`.
+///
+/// # Errors
+/// As `T`'s own.
+pub fn if_given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(reader).map(Some)
+}
+
+/// A time as callers send it: RFC 3339, with any offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rfc3339(pub OffsetDateTime);
+
+impl TryFrom<String> for Rfc3339 {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let time = OffsetDateTime::parse(&text, &well_known::Rfc3339).map_err(|_| "must be an RFC 3339 time")?;
+        Ok(Self(to_microseconds(time.to_offset(UtcOffset::UTC))))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(content_type)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let mut parts = content_type.split(';').map(str::trim);
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+        && parts
+            .all(|parameter| parameter.is_empty() || parameter.to_ascii_lowercase().replace('"', "") == "charset=utf-8")
+}
+
+fn malformed(cause: serde_json::Error) -> Error {
+    Error::new(Code::MalformedRequest).detail("The body is not well-formed JSON.").caused_by(cause)
+}
+
+/// Puts serde's message into our words: its own would show library text, and
+/// values that the caller sent.
+fn field_error(path: &str, message: &str) -> Error {
+    let name = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
+    let inside = |name: String| match path {
+        "." | "" => name,
+        // An unknown field's path ends in its own name, a missing one's does not.
+        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    if message.starts_with("unknown field") {
+        Error::field(inside(name(message)), "is not a field of this request")
+    } else if message.starts_with("missing field") {
+        Error::field(inside(name(message)), "is required")
+    } else if message.starts_with("duplicate field") {
+        Error::field(inside(name(message)), "must be given once")
+    } else if message.starts_with("must ") {
+        let ours = message.split(" at line ").next().unwrap_or(message);
+        Error::field(path, ours.to_owned())
+    } else {
+        Error::field(path, "has a value of the wrong type or form")
+    }
+}

@@ -1,0 +1,169 @@
+//! `Idempotency-Key`: a creating request that is sent twice has one effect.
+//!
+//! The key is claimed in the same transaction as the change, and the answer is
+//! stored with it, so there is no moment at which one stands without the other.
+
+use aws_lc_rs::digest;
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    auth::Caller,
+    db::{Db, Transaction},
+    error::{Code, Error, Result},
+    extract::{json_bytes, parse_json},
+};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// A JSON body that creates, and the key that it may carry. Extract it in place
+/// of [`crate::extract::Json`].
+#[derive(Debug, Clone)]
+pub struct Idempotent<T> {
+    /// The body.
+    pub body: T,
+    key: Option<Key>,
+}
+
+/// A key and its request, by their SHA-256: the database sees neither.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) key_hash: [u8; 32],
+    pub(crate) request_hash: [u8; 32],
+}
+
+/// A transaction to create in, or the answer that was given before.
+#[must_use]
+pub enum Begun {
+    /// The first request with this key, or one without a key.
+    New(Transaction),
+    /// The stored answer.
+    Replay(Response),
+}
+
+impl<T> Idempotent<T> {
+    /// Begins the caller's transaction and claims the key, in one round trip.
+    ///
+    /// # Errors
+    /// `RES_004` while the same request is in flight, `RES_005` where the key
+    /// was used with another body, else as [`Db::begin`].
+    pub async fn begin(&self, db: &Db, caller: &Caller) -> Result<Begun> {
+        match db.begin_with_key(caller, self.key.as_ref()).await {
+            Ok(transaction) => Ok(Begun::New(transaction)),
+            Err(error) => match &self.key {
+                Some(key) if answered_before(&error) => stored_answer(db, caller, key).await.map(Begun::Replay),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Stores the answer under the key, if there is one, and commits.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub async fn commit(&self, mut transaction: Transaction, caller: &Caller, answer: Response) -> Result<Response> {
+        let Some(key) = &self.key else {
+            transaction.commit().await?;
+            return Ok(answer);
+        };
+        let (parts, body) = answer.into_parts();
+        let body = http_body_util::BodyExt::collect(body)
+            .await
+            .map_err(|cause| Error::new(Code::Internal).caused_by(cause))?
+            .to_bytes();
+        let headers: serde_json::Map<_, _> = parts
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
+            .collect();
+        let text = String::from_utf8_lossy(&body);
+        sqlx::query!(
+            "INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            caller.tenant_id(),
+            caller.user_id(),
+            caller.action().as_str(),
+            &key.key_hash,
+            &key.request_hash,
+            i16::try_from(parts.status.as_u16()).unwrap_or_default(),
+            serde_json::Value::Object(headers),
+            &*text,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+}
+
+/// Marks the database's word that the key was answered before; it never
+/// reaches a caller.
+#[derive(Debug, thiserror::Error)]
+#[error("answered before")]
+pub(crate) struct AnsweredBefore;
+
+fn answered_before(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<AnsweredBefore>())
+}
+
+async fn stored_answer(db: &Db, caller: &Caller, key: &Key) -> Result<Response> {
+    let row = db
+        .fetch_one(|| {
+            sqlx::query!(
+                r#"SELECT k.status AS "status!", k.headers AS "headers!", k.body AS "body!"
+                     FROM app.enter($1, $2) AS caller,
+                  LATERAL (SELECT status, headers, body FROM idempotency_keys
+                            WHERE tenant_id = caller.tenant_id AND user_id = caller.user_id
+                              AND action = $3 AND key_hash = $4) AS k"#,
+                caller.tenant_id(),
+                caller.session_id(),
+                caller.action().as_str(),
+                &key.key_hash,
+            )
+        })
+        .await?;
+    let status = u16::try_from(row.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = (status.unwrap_or(StatusCode::OK), row.body).into_response();
+    let headers = response.headers_mut();
+    for (name, value) in row.headers.as_object().into_iter().flatten() {
+        if let (Ok(name), Some(Ok(value))) = (name.parse::<HeaderName>(), value.as_str().map(HeaderValue::try_from)) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Idempotent<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let name = key_header(request.headers())?;
+        let bytes = json_bytes(request, state).await?;
+        let body = parse_json(&bytes)?;
+        let key = name.map(|name| Key { key_hash: sha256(name.as_bytes()), request_hash: sha256(&bytes) });
+        Ok(Self { body, key })
+    }
+}
+
+fn key_header(headers: &HeaderMap) -> Result<Option<HeaderValue>> {
+    let Some(value) = headers.get(KEY) else { return Ok(None) };
+    let fits = (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
+    if fits {
+        Ok(Some(value.clone()))
+    } else {
+        Err(Error::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters"))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
+}

@@ -1,0 +1,42 @@
+//! The foundation that every function stands on, in reading order:
+//!
+//! 1. [`lambda`]: `serve()`, the whole cold start on one screen.
+//! 2. [`config`] and [`secrets`]: what a function needs from outside, all faults at once.
+//! 3. [`routes`]: a route cannot be added without its access and its audit action.
+//! 4. [`layers`]: what every request passes through, in order.
+//! 5. [`auth`]: who is calling, and what they may do.
+//! 6. [`extract`], [`page`], [`etag`], [`idempotency`]: the parts of a handler's signature.
+//! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
+//! 8. [`audit`]: what is recorded, and how a refusal is.
+//! 9. [`mod@error`]: the registry of error codes and its wire forms.
+//!
+//! `docs/ARCHITECTURE.md` tells the same story with its reasons.
+
+pub mod access;
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod etag;
+pub mod extract;
+pub mod idempotency;
+pub mod lambda;
+pub mod layers;
+pub mod page;
+#[cfg(feature = "password")]
+pub mod password;
+pub mod routes;
+pub mod secrets;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text;
+
+pub use app::App;
+pub use auth::Caller;
+pub use db::Db;
+pub use error::{Code, Error, Result};
+pub use routes::Routes;

@@ -1,0 +1,103 @@
+//! The routes of a group: none without its access and its audit action.
+
+use axum::{
+    Router,
+    handler::Handler,
+    middleware::from_fn_with_state,
+    routing::{MethodFilter, on},
+};
+use http::Method;
+
+use crate::{
+    access::{self, Gate},
+    audit::Action,
+    auth::Permission,
+    config::Faults,
+    error::{Code, Error},
+    lambda::Group,
+};
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody with a token of ours and a live session.
+    AnyCaller,
+    /// A caller whose role has this permission.
+    Needs(Permission),
+}
+
+/// One route, as it was declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: Method,
+    /// The full path, in axum's syntax.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// What it does, as the audit trail names it.
+    pub action: Action,
+}
+
+/// The routes of a group, to be served with a state `G`.
+pub struct Routes<G> {
+    routes: Vec<Route>,
+    mount: Vec<Box<dyn FnOnce(Router<G>, &G) -> Router<G> + Send>>,
+}
+
+impl<G: Group> Routes<G> {
+    /// No routes yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { routes: Vec::new(), mount: Vec::new() }
+    }
+
+    /// Adds a route. `action` names it in the audit trail: a refusal is
+    /// recorded under it, and so is a change (by `app.audit` in its statement).
+    #[must_use]
+    pub fn route<H, T>(mut self, method: Method, path: &'static str, access: Access, action: Action, handler: H) -> Self
+    where
+        H: Handler<T, G> + Send + Sync,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+        let route = Route { method, path, access, action };
+        self.routes.push(route.clone());
+        self.mount.push(Box::new(move |router, group| {
+            let gate = Gate { route, app: group.app().cloned() };
+            router.route(path, on(filter, handler).route_layer(from_fn_with_state(gate, access::check)))
+        }));
+        self
+    }
+
+    /// Every route, as declared.
+    #[must_use]
+    pub fn list(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The router; unknown paths and methods answer as the contract says.
+    ///
+    /// # Errors
+    /// Routes that need a caller in a group that can check none.
+    pub(crate) fn into_router(self, group: &G) -> Result<Router, Faults> {
+        let mut faults = Faults::default();
+        for route in self.routes.iter().filter(|route| route.access != Access::Public && group.app().is_none()) {
+            faults
+                .push(format!("{} {} needs a caller, and its group has no App to check one", route.method, route.path));
+        }
+        let router = self.mount.into_iter().fold(Router::new(), |router, mount| mount(router, group));
+        let router = router
+            .fallback(|| async { Error::new(Code::NoSuchRoute) })
+            .method_not_allowed_fallback(|| async { Error::new(Code::MethodNotAllowed) });
+        faults.or(router.with_state(group.clone()))
+    }
+}
+
+impl<G: Group> Default for Routes<G> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,183 @@
+//! JSON lines: one per request at the boundary, which is its metric too (EMF),
+//! and one per event worth telling. Ids only: no body, address, token,
+//! password or SQL value.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use uuid::Uuid;
+
+use crate::{auth::Identity, config::BaseConfig, error::Error};
+
+/// Sets up the log and the panic hook, once per process.
+pub fn init(level: tracing::Level) {
+    let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(Lines);
+    let _ = tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(json).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "panic");
+    }));
+}
+
+/// One request, as it is logged.
+pub(crate) struct RequestLine<'a> {
+    pub(crate) config: &'a BaseConfig,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) request_id: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) route: &'a str,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) status: u16,
+    pub(crate) error: Option<&'a Error>,
+    pub(crate) duration: Duration,
+    pub(crate) cold_start: bool,
+}
+
+/// The line on the wire: the log's fields, and CloudWatch's embedded metric
+/// format (EMF) that points at some of them.
+#[derive(Serialize)]
+struct Wire<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'static str,
+    function: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Uuid>,
+    method: &'a str,
+    route: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    duration_ms: f64,
+    cold_start: u8,
+    client_error: u8,
+    server_error: u8,
+    #[serde(rename = "_aws")]
+    aws: Emf<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Emf<'a> {
+    timestamp: i128,
+    cloud_watch_metrics: [Metrics<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metrics<'a> {
+    namespace: &'a str,
+    dimensions: [&'static [&'static str]; 2],
+    metrics: [Metric; 4],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+const METRICS: [Metric; 4] = [
+    Metric { name: "duration_ms", unit: "Milliseconds" },
+    Metric { name: "cold_start", unit: "Count" },
+    Metric { name: "client_error", unit: "Count" },
+    Metric { name: "server_error", unit: "Count" },
+];
+
+/// Writes the one line of a request.
+pub(crate) fn request(line: &RequestLine<'_>) {
+    let RequestLine { config, now, identity, status, error, .. } = *line;
+    let cause = error.filter(|error| std::error::Error::source(error).is_some()).map(|error| format!("{error:?}"));
+    let wire = Wire {
+        timestamp: now.format(&Rfc3339).unwrap_or_default(),
+        level: if status >= 500 { "ERROR" } else { "INFO" },
+        message: "request",
+        function: &config.function_name,
+        request_id: line.request_id,
+        tenant_id: identity.map(|identity| identity.tenant.as_uuid()),
+        user_id: identity.and_then(|identity| identity.user),
+        method: line.method,
+        route: line.route,
+        status,
+        error_code: error.map(|error| error.code().as_str()),
+        cause,
+        duration_ms: (line.duration.as_secs_f64() * 1e6).round() / 1e3,
+        cold_start: line.cold_start.into(),
+        client_error: (400..500).contains(&status).into(),
+        server_error: (status >= 500).into(),
+        aws: Emf {
+            timestamp: now.unix_timestamp_nanos() / 1_000_000,
+            cloud_watch_metrics: [Metrics {
+                namespace: &config.metrics_namespace,
+                dimensions: [&["function"], &["function", "route"]],
+                metrics: METRICS,
+            }],
+        },
+    };
+    if let Ok(mut bytes) = serde_json::to_vec(&wire) {
+        bytes.push(b'\n');
+        let _ = Lines.write_all(&bytes);
+    }
+}
+
+/// Standard output, a line at a time; in a test, the test's own record.
+#[derive(Debug, Clone, Copy)]
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "testing")]
+        if capture::take(bytes) {
+            return Ok(bytes.len());
+        }
+        io::stdout().lock().write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        Self
+    }
+}
+
+/// What a test's thread has logged.
+#[cfg(feature = "testing")]
+pub(crate) mod capture {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    }
+
+    pub(crate) fn start() {
+        LINES.with_borrow_mut(|lines| *lines = Some(Vec::new()));
+    }
+
+    pub(crate) fn drain() -> String {
+        LINES.with_borrow_mut(|lines| {
+            String::from_utf8_lossy(&lines.as_mut().map(std::mem::take).unwrap_or_default()).into_owned()
+        })
+    }
+
+    pub(super) fn take(bytes: &[u8]) -> bool {
+        LINES.with_borrow_mut(|lines| lines.as_mut().map(|lines| lines.extend(bytes)).is_some())
+    }
+}

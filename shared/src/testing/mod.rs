@@ -1,0 +1,16 @@
+//! The in-process test harness: an API Gateway event in, a response out, with
+//! the real router, the real layers and a real Postgres of its own, reached as
+//! the runtime role.
+//!
+//! A test may panic, and does so in place of returning errors.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on should stop")]
+
+mod database;
+mod event;
+mod keys;
+mod world;
+
+pub use database::TestDatabase;
+pub use event::{Answer, Event};
+pub use keys::TestKeys;
+pub use world::{Member, TestApp, TestClock, TestSecrets};
