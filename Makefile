@@ -1,6 +1,5 @@
 # Everything that is done here more than once. `make help` lists it.
 
-PORT     ?= 9000
 PYTHON   ?= python3
 FUNCTION ?= health
 EVENT    ?= events/health-live.json
@@ -10,7 +9,6 @@ ARGS     ?=
 export SQLX_OFFLINE = true
 export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
-export PORT
 
 STACK     := exec .venv/bin/python scripts/stack.py
 FUNCTIONS := $(notdir $(wildcard functions/*))
@@ -55,7 +53,7 @@ migrate: .venv/installed ## Migrate the running development stack, or the databa
 	@$(if $(DATABASE_HOST),,$(STACK) exec --) cargo run --quiet --bin ops -- '{"action":"migrate"}'
 
 invoke: .venv/installed ## Send EVENT (events/*.json) to FUNCTION of the running stack
-	@cargo lambda invoke --invoke-port $(PORT) $(FUNCTION) --data-file $(EVENT)
+	@cargo lambda invoke --invoke-port $(or $(PORT),9000) $(FUNCTION) --data-file $(EVENT)
 
 # --- Ship ---
 

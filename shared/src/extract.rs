@@ -30,7 +30,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
         axum::Json(self.0).into_response()
     }
 }
@@ -93,13 +92,37 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// For a field of a PATCH that may be cleared: absent is `None`, null is
-/// `Some(None)`. Use with `#[serde(default, deserialize_with = "nullable")]`.
-///
-/// # Errors
-/// As `T`'s own.
-pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(reader).map(Some)
+/// A field of a PATCH that may be cleared. Use with `#[serde(default)]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Change<T> {
+    /// Absent: it stays.
+    #[default]
+    Keep,
+    /// Null: it is cleared.
+    Clear,
+    /// Its new value.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// Whether the field is to be written.
+    pub const fn is_given(&self) -> bool {
+        !matches!(self, Self::Keep)
+    }
+
+    /// Its new value, if it has one.
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(reader)?.map_or(Self::Clear, Self::Set))
+    }
 }
 
 /// For a field of a PATCH that may not be cleared: absent is `None`, null is

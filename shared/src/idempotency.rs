@@ -109,7 +109,7 @@ impl<T> Idempotent<T> {
 pub(crate) struct AnsweredBefore;
 
 fn answered_before(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<AnsweredBefore>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<AnsweredBefore>)
 }
 
 async fn stored_answer(db: &Db, caller: &Caller, key: &Key) -> Result<Response> {

@@ -87,8 +87,8 @@ fn run<G: Group>(base: BaseConfig, routes: Routes<G>) -> Result<(), Faults> {
             let connected = db.connect().await;
             connected.map_err(|error| Faults::from(format!("the database does not answer: {error:?}")))?;
         }
-        let router = router(routes, &group, &start)?;
-        let service = lambda_http::service_fn(move |request| respond(router.clone(), request));
+        let app = router(routes, &group, &start)?;
+        let service = lambda_http::service_fn(move |request| respond(app.clone(), request));
         lambda_http::run_concurrent(service).await.map_err(|error| Faults::from(error.to_string()))
     })
 }

@@ -41,10 +41,13 @@ pub struct Route {
     pub action: Action,
 }
 
+/// Adds one route to a router, with the gate of its group before it.
+type Mount<G> = Box<dyn FnOnce(Router<G>, &G) -> Router<G> + Send>;
+
 /// The routes of a group, to be served with a state `G`.
 pub struct Routes<G> {
     routes: Vec<Route>,
-    mount: Vec<Box<dyn FnOnce(Router<G>, &G) -> Router<G> + Send>>,
+    mount: Vec<Mount<G>>,
 }
 
 impl<G: Group> Routes<G> {

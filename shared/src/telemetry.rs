@@ -78,7 +78,8 @@ struct Emf<'a> {
 struct Metrics<'a> {
     namespace: &'a str,
     dimensions: [&'static [&'static str]; 2],
-    metrics: [Metric; 4],
+    #[serde(rename = "Metrics")]
+    list: [Metric; 4],
 }
 
 #[derive(Serialize)]
@@ -121,7 +122,7 @@ pub(crate) fn request(line: &RequestLine<'_>) {
             cloud_watch_metrics: [Metrics {
                 namespace: &config.metrics_namespace,
                 dimensions: [&["function"], &["function", "route"]],
-                metrics: METRICS,
+                list: METRICS,
             }],
         },
     };

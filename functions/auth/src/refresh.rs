@@ -40,54 +40,65 @@ pub(crate) async fn refresh(
     let identity = Identity { tenant: token.tenant, user: None, session: Some(token.session) };
     let now = auth.app.clock.now();
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthRefresh, &origin).await?;
-    let outcome = match session_of(&mut transaction, &token).await? {
-        Some(session) => rotate(&auth, &mut transaction, &token, session, now).await?,
-        None => Outcome::Refused,
+    let Some(session) = session_of(&mut transaction, &token).await? else {
+        drop(transaction);
+        let error = Error::new(Code::InvalidRefreshToken);
+        return Err(refuse(&auth.app, Action::AuthRefresh, &identity, &origin, error).await);
     };
-    match outcome {
-        Outcome::Rotated(successor, user) => {
+    let successor = token.successor();
+    match session.verdict(&token, now) {
+        Verdict::Current => issue(&auth, &mut transaction, &successor, now).await?,
+        Verdict::JustRotated => {}
+        Verdict::Reused => {
+            end(&mut transaction, &token, session.user_id).await?;
             transaction.commit().await?;
-            session::tokens(&auth, &successor, user, now).map(Json)
-        }
-        Outcome::Ended => {
-            transaction.commit().await?;
-            Err(Code::InvalidRefreshToken.into())
-        }
-        Outcome::Refused => {
-            drop(transaction);
-            let error = Error::new(Code::InvalidRefreshToken);
-            Err(refuse(&auth.app, Action::AuthRefresh, &identity, &origin, error).await)
+            return Err(Code::InvalidRefreshToken.into());
         }
     }
+    let user = used(&mut transaction, &successor, session.user_id, now).await?;
+    transaction.commit().await?;
+    session::tokens(&auth, &successor, user, now).map(Json)
 }
 
-enum Outcome {
-    /// The successor is to be given.
-    Rotated(RefreshToken, User),
-    /// The token was stolen, or its successor was: the session has ended.
-    Ended,
-    /// The session had ended before.
-    Refused,
+/// What a token of a live session is worth.
+enum Verdict {
+    /// It is the session's one token.
+    Current,
+    /// It was a moment ago, and its successor is given once more.
+    JustRotated,
+    /// It was stolen, or its successor was.
+    Reused,
 }
 
 struct Session {
     user_id: Uuid,
     generation: i32,
     rotated_at: Option<OffsetDateTime>,
-    token_lives: bool,
 }
 
-/// The session of `token` if it lives, locked until the transaction ends.
+impl Session {
+    fn verdict(&self, token: &RefreshToken, now: OffsetDateTime) -> Verdict {
+        let in_grace = self.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE);
+        match self.generation - token.generation {
+            0 => Verdict::Current,
+            1 if in_grace => Verdict::JustRotated,
+            _ => Verdict::Reused,
+        }
+    }
+}
+
+/// The session of `token` if both live. Both rows are locked until the
+/// transaction ends: who waited here sees what the one before wrote to either.
 async fn session_of(transaction: &mut Transaction, token: &RefreshToken) -> Result<Option<Session>> {
     let session = sqlx::query_as!(
         Session,
-        r#"SELECT s.user_id, s.generation, r.rotated_at, r.expires_at > now() AS "token_lives!"
+        r#"SELECT s.user_id, s.generation, r.rotated_at
              FROM sessions s
              JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.generation = $3
              JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.status = 'active'
              JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
-            WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now()
-              FOR UPDATE OF s"#,
+            WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now() AND r.expires_at > now()
+              FOR UPDATE OF s, r"#,
         token.tenant.as_uuid(),
         token.session,
         token.generation,
@@ -95,31 +106,6 @@ async fn session_of(transaction: &mut Transaction, token: &RefreshToken) -> Resu
     .fetch_optional(&mut **transaction)
     .await?;
     Ok(session)
-}
-
-async fn rotate(
-    auth: &Auth,
-    transaction: &mut Transaction,
-    token: &RefreshToken,
-    session: Session,
-    now: OffsetDateTime,
-) -> Result<Outcome> {
-    let is_current = token.generation == session.generation;
-    let in_grace = token.generation + 1 == session.generation
-        && session.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE);
-    if is_current && !session.token_lives {
-        return Ok(Outcome::Refused);
-    }
-    if !is_current && !in_grace {
-        end(transaction, token, session.user_id).await?;
-        return Ok(Outcome::Ended);
-    }
-    let successor = token.successor();
-    if is_current {
-        issue(auth, transaction, &successor, now).await?;
-    }
-    let user = used(transaction, &successor, session.user_id, now).await?;
-    Ok(Outcome::Rotated(successor, user))
 }
 
 /// Stores the successor's hash and makes it the session's current token.

@@ -6,7 +6,7 @@ use shared::{
     Caller, Code, Db, Result,
     clock::SharedClock,
     etag::IfMatch,
-    extract::{Json, Path, Rfc3339, if_given, nullable},
+    extract::{Change, Json, Path, Rfc3339, if_given},
 };
 use uuid::Uuid;
 
@@ -21,12 +21,12 @@ use crate::{
 pub(crate) struct Changes {
     #[serde(default, deserialize_with = "if_given")]
     title: Option<Title>,
-    #[serde(default, deserialize_with = "nullable")]
-    notes: Option<Option<Notes>>,
+    #[serde(default)]
+    notes: Change<Notes>,
     #[serde(default, deserialize_with = "if_given")]
     completed: Option<bool>,
-    #[serde(default, deserialize_with = "nullable")]
-    due_at: Option<Option<Rfc3339>>,
+    #[serde(default)]
+    due_at: Change<Rfc3339>,
 }
 
 /// Changes one of the caller's own todos.
@@ -58,11 +58,11 @@ pub(crate) async fn update(
         caller.user_id(),
         id,
         changes.title.as_deref(),
-        changes.notes.is_some(),
-        changes.notes.as_ref().and_then(Option::as_deref),
+        changes.notes.is_given(),
+        changes.notes.value().map(|notes| &**notes),
         changes.completed,
-        changes.due_at.is_some(),
-        changes.due_at.flatten().map(|due| due.0),
+        changes.due_at.is_given(),
+        changes.due_at.value().map(|due| due.0),
         clock.now(),
     )
     .fetch_optional(&mut *transaction)

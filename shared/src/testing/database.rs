@@ -1,9 +1,11 @@
 //! A database of a test's own, cloned from one that the migrations made.
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
-use uuid::Uuid;
 
-use crate::db::migrate;
+use crate::{
+    clock::{Clock, SystemClock},
+    db::migrate,
+};
 
 /// What the runtime role logs in with, in every test.
 pub(super) const RUNTIME_PASSWORD: &str = "runtime-role-of-the-tests";
@@ -22,7 +24,7 @@ impl TestDatabase {
         let server = server();
         let mut connection = server.connect().await.unwrap();
         let template = template(&server, &mut connection).await;
-        let name = format!("test_{}", Uuid::now_v7().simple());
+        let name = format!("test_{}", SystemClock.new_id().simple());
         execute(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         connection.close().await.unwrap();
         Self { server, name }

@@ -11,7 +11,7 @@ pub struct Event(Value);
 impl Event {
     /// A request without a body; `target` may have a query string.
     #[must_use]
-    pub fn new(method: Method, target: &str) -> Self {
+    pub fn new(method: &Method, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let parameters: serde_json::Map<_, _> =
             form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect();
@@ -38,13 +38,13 @@ impl Event {
     /// `GET`.
     #[must_use]
     pub fn get(target: &str) -> Self {
-        Self::new(Method::GET, target)
+        Self::new(&Method::GET, target)
     }
 
     /// `POST` with a JSON body.
     #[must_use]
     pub fn post(target: &str, body: &Value) -> Self {
-        Self::new(Method::POST, target).json(body)
+        Self::new(&Method::POST, target).json(body)
     }
 
     /// The event in `events/<name>.json`, as the README has people send it.

@@ -114,8 +114,8 @@ impl<G: Group> TestApp<G> {
         fill(&secrets, &keys);
         let start = Start { base: Arc::new(read(&database, settings)), clock: clock.clone(), secrets: secrets.clone() };
         let group = lambda::build::<G>(read(&database, settings), &start).await.unwrap();
-        let router = lambda::router(routes, &group, &start).unwrap();
-        Self { group, database, clock, secrets, keys, router }
+        let app = lambda::router(routes, &group, &start).unwrap();
+        Self { group, database, clock, secrets, keys, router: app }
     }
 
     /// Sends an event through the whole function.
