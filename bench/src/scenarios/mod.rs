@@ -4,10 +4,11 @@ mod init;
 mod size;
 mod warm;
 
-use crate::Result;
 use crate::args::Args;
+use crate::function::Function;
 use crate::report::Report;
-use crate::setting::Setting;
+use crate::setting::{Distance, Setting, variable};
+use crate::{Result, progress};
 
 /// The scenarios' names.
 pub(crate) const NAMES: [&str; 6] = ["init", "live", "list", "create", "login", "size"];
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
     if setting.database.is_none() {
         report.note("DATABASE_HOST is not set: what needs a database is left out.");
     }
+    migrate(setting)?;
     if args.wants("init") {
         init::run(args, setting, &mut report)?;
     }
@@ -39,4 +41,14 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
         size::run(setting, &mut report)?;
     }
     Ok(report)
+}
+
+/// Brings the database up to this build, where `ops` is built and has the
+/// owner's login: the runtime role, which the floor uses too, comes with it.
+fn migrate(setting: &Setting) -> Result<()> {
+    if setting.database.is_some() && setting.has("ops") && variable("DATABASE_OWNER_SECRET_ID").is_some() {
+        progress("migrating");
+        Function::start(setting, "ops", Distance::Near)?.invoke(br#"{"action":"migrate"}"#)?;
+    }
+    Ok(())
 }

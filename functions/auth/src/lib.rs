@@ -7,6 +7,8 @@ mod refresh;
 mod session;
 mod signup;
 mod state;
+#[cfg(test)]
+mod trial;
 mod user;
 
 use http::Method;

@@ -2,11 +2,13 @@
 
 mod caller;
 mod claims;
+mod key_set;
 mod permission;
 mod refresh_token;
 mod token;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
+pub use key_set::KeyFault;
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
-pub use token::{AccessToken, KeyFault, LIFE as ACCESS_TOKEN_LIFE, Refused, Signer, Subject, Verifier};
+pub use token::{AccessToken, LIFE as ACCESS_TOKEN_LIFE, Refused, Signer, Subject, Verifier};

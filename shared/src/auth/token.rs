@@ -12,7 +12,10 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use super::{Role, TenantId, claims};
+use super::{
+    Role, TenantId, claims,
+    key_set::{KeyFault, KeySet},
+};
 use crate::error::{Code, Error};
 
 /// How long an access token lives.
@@ -246,50 +249,5 @@ impl Signer {
         header.kid = Some(self.kid.clone());
         let token = jsonwebtoken::encode(&header, &claims, &self.key);
         token.map(AccessToken).map_err(|cause| Error::new(Code::Internal).caused_by(cause))
-    }
-}
-
-/// What is wrong with a key set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct KeyFault(&'static str);
-
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<Key>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    kty: String,
-    crv: String,
-    kid: String,
-    x: String,
-    y: String,
-    #[serde(default)]
-    d: Option<SecretString>,
-    #[serde(default)]
-    alg: Option<String>,
-    #[serde(default)]
-    r#use: Option<String>,
-}
-
-impl Key {
-    fn check(&self) -> Result<(), KeyFault> {
-        let fits = self.kty == "EC"
-            && self.crv == "P-256"
-            && self.alg.as_deref().is_none_or(|alg| alg == "ES256")
-            && self.r#use.as_deref().is_none_or(|purpose| purpose == "sig");
-        if fits { Ok(()) } else { Err(KeyFault("has a key that is not an ES256 signing key")) }
-    }
-
-    /// The public point, uncompressed (SEC 1, 2.3.3).
-    fn point(&self) -> Result<Vec<u8>, KeyFault> {
-        let mut point = vec![0x04];
-        for coordinate in [&self.x, &self.y] {
-            let bytes = URL_SAFE_NO_PAD.decode(coordinate).ok().filter(|bytes| bytes.len() == 32);
-            point.extend(bytes.ok_or(KeyFault("has a coordinate that is not 32 bytes of base64url"))?);
-        }
-        Ok(point)
     }
 }

@@ -68,7 +68,7 @@ pub struct TestApp<G> {
     /// Its state.
     pub group: G,
     /// Its database.
-    pub database: TestDatabase,
+    pub database: Arc<TestDatabase>,
     /// Its clock.
     pub clock: Arc<TestClock>,
     /// Its secrets.
@@ -104,10 +104,11 @@ impl<G: Group> TestApp<G> {
     /// go before the usual ones.
     pub async fn start_with(
         routes: Routes<G>,
-        database: TestDatabase,
+        database: impl Into<Arc<TestDatabase>>,
         keys: Arc<TestKeys>,
         settings: &[(&str, &str)],
     ) -> Self {
+        let database = database.into();
         telemetry::capture::start();
         telemetry::init(tracing::Level::INFO);
         let (clock, secrets) = (Arc::new(TestClock::default()), Arc::new(TestSecrets::default()));
