@@ -31,7 +31,7 @@ run: .venv/installed ## Start everything on PORT (9000), with a demo tenant; Ctr
 
 test: .venv/installed ## Run all tests against a Postgres of their own; ARGS= goes to the runner
 	@echo "==> Tests"
-	@$(STACK) with test -- cargo $(if $(NEXTEST),nextest run,test) --workspace $(ARGS)
+	@$(STACK) with test -- cargo $(if $(NEXTEST),nextest run,test) --workspace --no-fail-fast $(ARGS)
 
 check: .venv/installed $(SQLX) $(DENY) ## Format, lints, queries, licences, docs, generated files, template
 	@$(STACK) with check -- scripts/check.sh
@@ -55,7 +55,7 @@ migrate: .venv/installed ## Migrate the running development stack, or the databa
 	@$(if $(DATABASE_HOST),,$(STACK) exec --) cargo run --quiet --bin ops -- '{"action":"migrate"}'
 
 invoke: .venv/installed ## Send EVENT (events/*.json) to FUNCTION of the running stack
-	@cargo lambda invoke --invoke-port $(or $(PORT),9000) $(FUNCTION) --data-file $(EVENT)
+	@cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port $(or $(PORT),9000) $(FUNCTION) --data-file $(EVENT)
 
 # --- Ship ---
 
@@ -77,6 +77,7 @@ clean-data: .venv/installed ## Drop the development stack's data
 
 .venv/installed: requirements-dev.txt
 	@echo "==> Installing the development tools into .venv (a minute, once)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: PYTHON= names it" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@

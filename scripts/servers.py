@@ -109,9 +109,9 @@ def unprivileged(state):
     prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
     reach = ["sh", "-c", '"$0" --version && cd "$1"', POSTGRES / "postgres", state]
     if subprocess.run([*prefix, *reach], capture_output=True).returncode:
-        # The checkout is in a private folder such as /root. One capability lets Postgres in;
-        # opening the folder to everyone would be worse.
-        prefix += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+        # The checkout is in a private folder such as /root. One capability lets Postgres in, the
+        # secure bit lets access(2) see it; opening the folder to everyone would be worse.
+        prefix += ["--securebits=+no_setuid_fixup", "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
     return prefix
 
 

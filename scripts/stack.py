@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 import tomllib
@@ -65,8 +64,9 @@ def run():
         with servers(state, free_port("PGPORT"), free_port("MOTO_PORT"), durable=True) as (environment, postgres):
             write_private(state / "env", "".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
             say("Migrating the database")
-            if call(MIGRATE, environment, stdout=subprocess.DEVNULL):
-                fail("the migration failed")
+            with (state / "migrate.log").open("wb") as output:
+                if call(MIGRATE, environment, stdout=output):
+                    fail("the migration failed", state / "migrate.log")
             say("Starting the functions")
             watch = [BIN / "cargo-lambda", "lambda", "watch", "-A", "127.0.0.1", "-P", port]
             with server(watch, log, env=os.environ | environment) as functions, log.open(errors="replace") as lines:
@@ -153,9 +153,9 @@ Tenantry is running at {url}
 
 Paste these into another terminal:
 
-  curl -i {url}/api/v1/health/ready
-  TOKEN=$(curl -s {url}/api/v1/auth/login -H 'Content-Type: application/json' -d '{json.dumps(DEMO)}' | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
-  curl -i {url}/api/v1/todos -H "Authorization: Bearer $TOKEN"
+  curl -sSi {url}/api/v1/health/ready
+  TOKEN=$(curl -sS {url}/api/v1/auth/login -H 'Content-Type: application/json' -d '{json.dumps(DEMO)}' | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
+  curl -sSi {url}/api/v1/todos -H "Authorization: Bearer $TOKEN"
 
 Code is rebuilt when it changes. Ctrl-C stops everything; the data stay (`make clean-data` drops them).
 The functions' log follows.

@@ -84,9 +84,10 @@ impl Args {
         self.only.is_empty() || self.only.iter().any(|name| name == scenario)
     }
 
-    /// How much of a quick invocation is measured.
+    /// How much of a quick invocation is measured. Postgres plans a statement
+    /// anew in its first five executions, so even a smoke run warms up.
     pub(crate) fn plan(&self) -> Plan {
-        Plan { blocks: self.blocks, warm_up: self.invocations.div_ceil(10), invocations: self.invocations }
+        Plan { blocks: self.blocks, warm_up: self.invocations.div_ceil(10).max(20), invocations: self.invocations }
     }
 
     /// How much of a password hash is measured.

@@ -59,6 +59,15 @@ impl Default for Report {
 }
 
 impl Report {
+    /// Notes it where other work took part in the figures. One process at a
+    /// time is measured, so the run alone stays below one core and a half.
+    pub(crate) fn note_load(&mut self) {
+        let loads = [self.load_before, process::load()];
+        if let Some(load) = loads.into_iter().flatten().reduce(f64::max).filter(|load| *load > 1.5) {
+            self.note(&format!("The machine was busy with other work (load {load:.1}): run again when it is quiet."));
+        }
+    }
+
     /// Adds a sentence under the tables.
     pub(crate) fn note(&mut self, sentence: &str) {
         self.notes.push(sentence.to_owned());
@@ -83,7 +92,7 @@ impl Report {
                 }),
             );
             if let (Some(ratio), Some(at_most)) = (ratio, starter.at_most) {
-                let secrets = if starter.secrets.is_empty() { "" } else { ", secrets by " };
+                let secrets = if starter.secrets.is_empty() { "" } else { ", secrets " };
                 let name = format!("{}: init{secrets}{}", starter.function, starter.secrets);
                 self.goal(&name, ratio.median, at_most, "x floor");
             }

@@ -25,8 +25,8 @@ pub(crate) fn run(args: &Args, setting: &Setting, report: &mut Report) -> Result
         vec![row(HELLO, "", setting, None, None), row("health", "", setting, Some(HELLO), Some(AT_MOST))];
     if setting.database.is_some() {
         starters.push(row(SELECT, "", setting, None, None));
-        starters.push(row("todos", "emulator", setting, Some(SELECT), Some(AT_MOST)));
-        starters.push(row("auth", "emulator", setting, Some(SELECT), None));
+        starters.push(row("todos", "emulated", setting, Some(SELECT), Some(AT_MOST)));
+        starters.push(row("auth", "emulated", setting, Some(SELECT), None));
         if let Some(setting) = &replayed {
             starters.push(row("todos", "replayed", setting, Some(SELECT), Some(AT_MOST)));
             starters.push(row("auth", "replayed", setting, Some(SELECT), None));

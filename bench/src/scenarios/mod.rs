@@ -40,6 +40,7 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
     if args.wants("size") {
         size::run(setting, &mut report)?;
     }
+    report.note_load();
     Ok(report)
 }
 
