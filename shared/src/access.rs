@@ -1,6 +1,8 @@
 //! The access check of a route, and the record of what it, or its handler,
 //! refused.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{FromRequestParts, RawPathParams, Request, State},
     middleware::Next,
@@ -26,46 +28,53 @@ pub(crate) struct Gate {
 }
 
 pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let (mut response, identity) = match (&gate.app, gate.route.access) {
-        (_, Access::Public) => (next.run(request).await, None),
-        (Some(app), access) => admit(app, access, &gate.route, request, next).await,
-        (None, _) => (Error::new(Code::Internal).into_response(), None),
-    };
-    response.extensions_mut().insert(Served { route: gate.route.path, identity });
-    response
+    let served = request.extensions().get::<Arc<Served>>().cloned().unwrap_or_default();
+    let _ = served.route.set(gate.route.path);
+    match (&gate.app, gate.route.access) {
+        (_, Access::Public) => next.run(request).await,
+        (Some(app), access) => admit(app, access, &gate.route, &served, request, next).await,
+        (None, _) => Error::new(Code::Internal).into_response(),
+    }
 }
 
 /// Runs the handler for a caller who may, and records it where it, or the
 /// caller, was refused.
-async fn admit(app: &App, access: Access, route: &Route, request: Request, next: Next) -> (Response, Option<Identity>) {
+async fn admit(app: &App, access: Access, route: &Route, served: &Served, request: Request, next: Next) -> Response {
     let Some(origin) = request.extensions().get::<Origin>().cloned() else {
-        return (Error::new(Code::Internal).into_response(), None);
+        return Error::new(Code::Internal).into_response();
     };
     let (mut parts, body) = request.into_parts();
     let object = object_id(&mut parts).await;
-    let (response, identity) = match authenticate(app, &parts.headers) {
-        Err((error, identity)) => (error.into_response(), identity),
+    let response = match authenticate(app, &parts.headers) {
+        Err((error, identity)) => {
+            identity.map(|identity| served.identity.set(identity));
+            error.into_response()
+        }
         Ok(Subject { tenant, user, session, role }) => {
             let caller = Caller::new(tenant, user, session, role, route.action, origin.clone());
-            let identity = caller.identity();
+            let _ = served.identity.set(caller.identity());
             let denied = matches!(access, Access::Needs(permission) if !caller.may(permission));
             parts.extensions.insert(caller);
-            let response = if denied {
+            let mut response = if denied {
                 Error::new(Code::PermissionDenied).into_response()
             } else {
                 next.run(Request::from_parts(parts, body)).await
             };
-            (response, Some(identity))
+            if let Some(error) = response.extensions_mut().get_mut::<Error>() {
+                *error = error.clone().token_sent();
+            }
+            response
         }
     };
-    app.db.settle().await;
-    let reason = response.extensions().get::<Error>().map(Error::code);
-    if let (Some(identity), Some(reason)) = (&identity, reason)
+    let error = response.extensions().get::<Error>();
+    app.db.settle(error).await;
+    let reason = error.map(Error::code);
+    if let (Some(identity), Some(reason)) = (served.identity.get(), reason)
         && is_recorded(&route.method, reason)
     {
         Refusal { action: route.action, reason, identity, object, origin: &origin }.record(&app.db).await;
     }
-    (response, identity)
+    response
 }
 
 fn authenticate(app: &App, headers: &http::HeaderMap) -> Result<Subject, (Error, Option<Identity>)> {
@@ -100,7 +109,7 @@ async fn object_id(parts: &mut http::request::Parts) -> Option<Uuid> {
 /// Records a refusal on a public route, whose handler alone knows of whom.
 pub async fn refuse(app: &App, action: Action, identity: &Identity, origin: &Origin, error: Error) -> Error {
     if error.code().status() != StatusCode::SERVICE_UNAVAILABLE {
-        app.db.settle().await;
+        app.db.settle(Some(&error)).await;
         Refusal { action, reason: error.code(), identity, object: None, origin }.record(&app.db).await;
     }
     error

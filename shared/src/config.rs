@@ -10,6 +10,12 @@ pub trait Config: Sized {
     fn read(env: &mut Environment<'_>) -> Self;
 }
 
+impl<A: Config, B: Config> Config for (A, B) {
+    fn read(env: &mut Environment<'_>) -> Self {
+        (A::read(env), B::read(env))
+    }
+}
+
 /// Reads a `C` from the process's environment.
 ///
 /// # Errors
@@ -119,6 +125,8 @@ pub struct BaseConfig {
     pub max_concurrency: u16,
     /// The longest a request may take.
     pub request_timeout: Duration,
+    /// The AWS region; Lambda sets it.
+    pub region: Option<String>,
     /// Whether AWS is reached in plain text, as an emulator on loopback is.
     pub aws_plaintext: bool,
 }
@@ -151,6 +159,7 @@ impl Config for BaseConfig {
                 .try_into()
                 .unwrap_or(u16::MAX),
             request_timeout: Duration::from_millis(timeout_ms),
+            region: env.optional("AWS_REGION"),
             aws_plaintext: endpoint.starts_with("http://"),
         }
     }
@@ -240,15 +249,9 @@ fn url_host(url: &str) -> &str {
 mod tests {
     use super::*;
 
-    struct Both(DatabaseConfig, TokenConfig, BaseConfig);
+    type All = (DatabaseConfig, (TokenConfig, BaseConfig));
 
-    impl Config for Both {
-        fn read(env: &mut Environment<'_>) -> Self {
-            Self(DatabaseConfig::read(env), TokenConfig::read(env), BaseConfig::read(env))
-        }
-    }
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Both, Faults> {
+    fn read(pairs: &[(&str, &str)]) -> Result<All, Faults> {
         from_lookup(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 

@@ -5,8 +5,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, header::CONTENT_TYPE, request::Parts};
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, request::Parts};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use time::{OffsetDateTime, UtcOffset, format_description::well_known};
 
@@ -30,7 +33,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        axum::Json(self.0).into_response()
+        match serde_json::to_vec(&self.0) {
+            Ok(bytes) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response(),
+            Err(cause) => Error::new(Code::Internal).caused_by(cause).into_response(),
+        }
     }
 }
 
@@ -48,6 +54,11 @@ pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> R
 /// # Errors
 /// `REQ_001` where it is no JSON, `VAL_001` where a value does not fit.
 pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    // serde would take an array for a struct, one element a field.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(malformed)?;
+        return Err(Error::new(Code::ValidationFailed).detail("The body must be a JSON object."));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -68,10 +79,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
-        axum::extract::Path::from_request_parts(parts, state)
-            .await
-            .map(|path| Self(path.0))
-            .map_err(|cause| Error::new(Code::NotFound).caused_by(cause))
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        // The rejection quotes the value, which may be anything: not for the log.
+        path.map(|path| Self(path.0)).map_err(|_| Code::NotFound.into())
     }
 }
 
@@ -134,7 +144,8 @@ pub fn if_given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Re
     T::deserialize(reader).map(Some)
 }
 
-/// A time as callers send it: RFC 3339, with any offset.
+/// A time as callers send it: RFC 3339, with any offset that leaves the year
+/// in UTC between 0 and 9999, so that it can be written again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Rfc3339(pub OffsetDateTime);
@@ -143,8 +154,9 @@ impl TryFrom<String> for Rfc3339 {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let time = OffsetDateTime::parse(&text, &well_known::Rfc3339).map_err(|_| "must be an RFC 3339 time")?;
-        Ok(Self(to_microseconds(time.to_offset(UtcOffset::UTC))))
+        let time = OffsetDateTime::parse(&text, &well_known::Rfc3339).ok();
+        let time = time.and_then(|time| time.checked_to_offset(UtcOffset::UTC)).filter(|time| time.year() >= 0);
+        time.map(|time| Self(to_microseconds(time))).ok_or("must be an RFC 3339 time")
     }
 }
 

@@ -62,8 +62,9 @@ pub struct Start {
 /// of it in one line, and ends the process at once.
 #[must_use]
 pub fn serve<G: Group>(routes: Routes<G>) -> ExitCode {
-    telemetry::init(tracing::Level::INFO);
-    match config::from_process().and_then(|base: BaseConfig| run(base, routes)) {
+    let config = config::from_process::<(BaseConfig, G::Config)>();
+    telemetry::init(config.as_ref().map_or(tracing::Level::INFO, |(base, _)| base.log_level));
+    match config.and_then(|(base, config)| run(base, config, routes)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(faults) => {
             tracing::error!(%faults, "the function cannot start");
@@ -72,20 +73,22 @@ pub fn serve<G: Group>(routes: Routes<G>) -> ExitCode {
     }
 }
 
-fn run<G: Group>(base: BaseConfig, routes: Routes<G>) -> Result<(), Faults> {
+fn run<G: Group>(base: BaseConfig, config: G::Config, routes: Routes<G>) -> Result<(), Faults> {
     // Requests come one at a time, unless Lambda says otherwise: one thread
     // answers them in 0.6 times the time that several need.
     let mut runtime =
         if base.max_concurrency > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let runtime = runtime.enable_all().build().map_err(|error| Faults::from(error.to_string()))?;
     runtime.block_on(async {
-        let config: G::Config = config::from_process()?;
         let source = Arc::new(SecretsManager::new(&base));
         let start = Start { base: Arc::new(base), clock: Arc::new(SystemClock), secrets: source };
         let group = build::<G>(config, &start).await?;
-        if let Some(db) = group.db() {
-            let connected = db.connect().await;
-            connected.map_err(|error| Faults::from(format!("the database does not answer: {error:?}")))?;
+        // An outage is no fault of the configuration: the requests that meet
+        // it are told 503, and the first one after it connects.
+        if let Some(db) = group.db()
+            && let Err(cause) = db.connect().await
+        {
+            tracing::warn!(?cause, "not connected yet");
         }
         let app = router(routes, &group, &start)?;
         let service = lambda_http::service_fn(move |request| respond(app.clone(), request));

@@ -1,6 +1,6 @@
 //! What every request passes through, from the outside in:
 //!
-//! 1. [`boundary`]: request id, clock, the one log line, headers, error bodies;
+//! 1. `boundary`: request id, clock, the one log line, headers, error bodies;
 //! 2. within it the deadline and the panic guard: both must still be logged;
 //! 3. the size of the body, before anything reads it;
 //! 4. [`crate::access`], a route's own: the caller, then the handler.
@@ -9,20 +9,21 @@ use std::{
     net::IpAddr,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use axum::{
+    body::Body,
     extract::{FromRequestParts, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
         X_FRAME_OPTIONS,
@@ -31,6 +32,7 @@ use http::{
 };
 use http_body::Body as _;
 use lambda_http::{RequestExt, request::RequestContext};
+use tracing::Instrument;
 
 use crate::{
     auth::Identity,
@@ -104,11 +106,12 @@ impl<S: Sync> FromRequestParts<S> for Origin {
     }
 }
 
-/// What the access check tells the boundary about a request that found its route.
-#[derive(Debug, Clone)]
+/// What the access check tells the boundary about a request that found its
+/// route: as soon as it knows, so that a panic or the deadline cannot lose it.
+#[derive(Debug, Default)]
 pub(crate) struct Served {
-    pub(crate) route: &'static str,
-    pub(crate) identity: Option<Identity>,
+    pub(crate) route: OnceLock<&'static str>,
+    pub(crate) identity: OnceLock<Identity>,
 }
 
 /// What the boundary knows of its function.
@@ -126,14 +129,21 @@ pub(crate) async fn boundary(State(boundary): State<Boundary>, mut request: Requ
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
     let deadline = deadline(&request, &boundary);
+    let served = Arc::<Served>::default();
     request.extensions_mut().insert(origin.clone());
-
-    let mut response = guarded(&boundary, deadline, request, next).await;
-
+    request.extensions_mut().insert(served.clone());
     let request_id = origin.request_id.as_str();
+
+    // Whatever else is logged on the way stands under the request's id too.
+    let span = tracing::error_span!("request", request_id);
+    let mut response = guarded(&boundary, deadline, request, next).instrument(span).await;
+
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
         render(error, &mut response, &headers, &path, request_id);
+        if method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
@@ -141,14 +151,13 @@ pub(crate) async fn boundary(State(boundary): State<Boundary>, mut request: Requ
     if let Ok(value) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    let served = response.extensions_mut().remove::<Served>();
     telemetry::request(&RequestLine {
         config: &boundary.config,
         now: boundary.clock.now(),
         request_id,
         method: method.as_str(),
-        route: served.as_ref().map_or("none", |served| served.route),
-        identity: served.and_then(|served| served.identity),
+        route: served.route.get().copied().unwrap_or("none"),
+        identity: served.identity.get().copied(),
         status: response.status().as_u16(),
         error: error.as_ref(),
         duration: start.elapsed(),
@@ -163,21 +172,30 @@ async fn guarded(boundary: &Boundary, deadline: Duration, request: Request, next
     if request.body().size_hint().lower() > BODY_LIMIT {
         return Error::new(Code::BodyTooLarge).detail("A body may have 1 MiB.").into_response();
     }
+    let mut cut_short = CutShort(boundary.db.as_ref());
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let outcome = tokio::time::timeout(deadline, handler).await;
-    if let (Some(db), false) = (&boundary.db, matches!(outcome, Ok(Ok(_)))) {
-        db.discard();
-    }
-    match outcome {
+    match tokio::time::timeout(deadline, handler).await {
         Ok(Ok(response)) => {
-            if let Some(db) = &boundary.db {
-                db.settle().await;
+            if let Some(db) = cut_short.0.take() {
+                db.settle(response.extensions().get()).await;
             }
             response
         }
         // The panic hook has logged it.
         Ok(Err(_)) => Error::new(Code::Internal).into_response(),
         Err(_) => Error::new(Code::DeadlineReached).into_response(),
+    }
+}
+
+/// Closes what the handler left open, unless it came to its end: on a panic, at
+/// the deadline, and where the request itself is dropped.
+struct CutShort<'a>(Option<&'a Db>);
+
+impl Drop for CutShort<'_> {
+    fn drop(&mut self) {
+        if let Some(db) = self.0 {
+            db.discard();
+        }
     }
 }
 
@@ -200,6 +218,7 @@ fn deadline(request: &Request, boundary: &Boundary) -> Duration {
     let limit = boundary.config.request_timeout;
     let Some(context) = request.lambda_context_ref() else { return limit };
     let now_ms = boundary.clock.now().unix_timestamp_nanos() / 1_000_000;
-    let left_ms = u64::try_from(i128::from(context.deadline) - now_ms).unwrap_or_default();
+    // A deadline that has passed before the request came is an emulator's.
+    let Ok(left_ms) = u64::try_from(i128::from(context.deadline) - now_ms) else { return limit };
     limit.min(Duration::from_millis(left_ms).saturating_sub(DEADLINE_MARGIN).max(Duration::from_millis(100)))
 }

@@ -128,6 +128,9 @@ impl Inner {
         let (Some(salt), Some(expected), true) = (phc.salt, phc.hash, bounded) else {
             return Err(internal("a stored hash is not one of ours"));
         };
+        if expected.len() != HASH_BYTES {
+            return Err(internal("a stored hash was cut off"));
+        }
         let hash = self.raw_hash(password, salt.as_ref())?;
         Ok(constant_time::verify_slices_are_equal(&hash, expected.as_bytes()).is_ok())
     }

@@ -51,7 +51,7 @@ impl SecretsManager {
     }
 }
 
-async fn connect(plaintext: bool) -> Client {
+pub(crate) async fn connect(plaintext: bool) -> Client {
     let http = if plaintext {
         Builder::new().build_http()
     } else {
@@ -73,8 +73,8 @@ impl SecretSource for SecretsManager {
             let list = ids.iter().map(ToString::to_string).collect();
             let batch = self.client().await.batch_get_secret_value().set_secret_id_list(Some(list)).send().await;
             let batch = batch.map_err(|cause| {
-                tracing::error!(cause = %DisplayErrorContext(&cause), "Secrets Manager did not answer");
-                Faults::from(format!("Secrets Manager did not give the secrets {}", ids.join(", ")))
+                let (ids, cause) = (ids.join(", "), DisplayErrorContext(&cause));
+                Faults::from(format!("Secrets Manager did not give the secrets {ids}: {cause}"))
             })?;
             let mut values = HashMap::new();
             for entry in batch.secret_values.unwrap_or_default() {

@@ -4,24 +4,42 @@
 
 use std::{
     io::{self, Write},
+    sync::Once,
     time::Duration,
 };
 
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
 
 use crate::{auth::Identity, config::BaseConfig, error::Error};
 
-/// Sets up the log and the panic hook, once per process.
-pub fn init(level: tracing::Level) {
-    let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(Lines);
-    let _ = tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(json).try_init();
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, "panic");
-    }));
+static HOOK: Once = Once::new();
+
+/// Sets up the log and the panic hook, once per process. Of the libraries
+/// nothing below INFO is logged: there they tell whole events and answers,
+/// with the passwords and secrets in them.
+pub fn init(level: Level) {
+    let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(Lines);
+    let _ = tracing_subscriber::registry().with(levels(level)).with(json).try_init();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let location = panic.location().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(location, "panic");
+            // A panic's message may hold a value; a failed test's is what it has to say.
+            if cfg!(feature = "testing") {
+                usual(panic);
+            }
+        }));
+    });
+}
+
+fn levels(level: Level) -> Targets {
+    let ours = ["shared", "health", "auth", "todos", "ops"];
+    Targets::new().with_default(level.min(Level::INFO)).with_targets(ours.map(|name| (name, level)))
 }
 
 /// One request, as it is logged.

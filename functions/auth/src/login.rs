@@ -6,7 +6,7 @@ use shared::{
     Code, Error, Result,
     access::refuse,
     audit::Action,
-    auth::{Identity, TenantId},
+    auth::{Identity, REFRESH_TOKEN_LIFE, TenantId},
     extract::Json,
     layers::Origin,
     password::TypedPassword,
@@ -44,8 +44,8 @@ pub(crate) async fn login(
     let identity = Identity { tenant: account.tenant_id, user: account.id, session: Some(auth.app.clock.new_id()) };
     let suspended = account.tenant_status == "suspended";
     let user = account.into_user().filter(|user| matches && user.status == "active");
+    let code = if user.is_some() { Code::TenantSuspended } else { Code::InvalidCredentials };
     let (Some(mut user), false) = (user, suspended) else {
-        let code = if matches && suspended { Code::TenantSuspended } else { Code::InvalidCredentials };
         let identity = Identity { session: None, ..identity };
         return Err(refuse(&auth.app, Action::AuthLogin, &identity, &origin, Error::new(code)).await);
     };
@@ -54,7 +54,7 @@ pub(crate) async fn login(
     let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
     transaction.commit().await?;
     user.last_login_at = Some(now);
-    session::tokens(&auth, &token, user, now).map(Json)
+    session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).map(Json)
 }
 
 /// What is known of a tenant and an address in it: the tenant's own columns,
@@ -106,3 +106,6 @@ impl Account {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,10 @@ pub(crate) async fn logout(
                UPDATE sessions SET ended_at = now()
                 WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL
                   AND CASE WHEN id = $3 THEN $4::boolean ELSE $5::boolean END
+               RETURNING id
            )
-           SELECT app.audit($3) AS seq"#,
+           -- Once they have ended: the head of the trail is locked last.
+           SELECT app.audit($3) AS seq FROM (SELECT count(*) FROM ended) AS all_ended"#,
         caller.tenant_id(),
         caller.user_id(),
         caller.session_id(),
@@ -48,4 +50,117 @@ pub(crate) async fn logout(
     .await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::Value;
+    use shared::testing::{Event, TestApp};
+    use sqlx::Executor;
+
+    use crate::{
+        Auth,
+        trial::{Pair, acme, another_session, concurrent, me, refresh},
+    };
+
+    fn logout(query: &str, token: &str) -> Event {
+        Event::post(&format!("/api/v1/auth/logout{query}"), &Value::Null).bearer(token)
+    }
+
+    /// Whether the session of each pair lives, by both of its tokens.
+    async fn alive(app: &TestApp<Auth>, pairs: &[&Pair]) -> Vec<bool> {
+        let mut alive = Vec::new();
+        for pair in pairs {
+            let access = me(app, &pair.access).await;
+            let refreshed = app.send(refresh(&pair.refresh)).await.code();
+            assert!(
+                matches!((&*access, &*refreshed), ("none", "none") | ("AUTH_006", "AUTH_007")),
+                "{access} {refreshed}"
+            );
+            alive.push(access == "none");
+        }
+        alive
+    }
+
+    #[tokio::test]
+    async fn each_scope_ends_what_it_says_at_once() {
+        for (query, expected) in [
+            ("", [false, true, true]),
+            ("?scope=local", [false, true, true]),
+            ("?scope=others", [true, false, false]),
+            ("?scope=global", [false, false, false]),
+        ] {
+            let app = TestApp::start(crate::routes()).await;
+            let one = acme(&app).await;
+            let (two, three) = (another_session(&app).await, another_session(&app).await);
+            let answer = app.send(logout(query, &one.access)).await;
+            assert_eq!((answer.status.as_u16(), answer.bytes.len()), (204, 0));
+            assert_eq!(answer.header("cache-control"), "no-store");
+            assert_eq!(alive(&app, &[&one, &two, &three]).await, expected, "{query}");
+            let tenant = answer.request_line()["tenant_id"].as_str().unwrap().parse().unwrap();
+            let trail = app.trail(tenant).await;
+            let records: Vec<_> = trail.iter().filter(|record| record.0 == "auth.logout").collect();
+            assert_eq!(records.len(), 1, "{query}");
+            assert_eq!(records[0].1, "success");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_user_of_the_tenant_stays_signed_in() {
+        let app = TestApp::start(crate::routes()).await;
+        let ada = app.tenant("acme").await;
+        let bob = app.member(ada.tenant, shared::auth::Role::Viewer).await;
+        assert_eq!(app.send(logout("?scope=global", &ada.token)).await.status, 204);
+        assert_eq!((me(&app, &ada.token).await, me(&app, &bob.token).await), ("AUTH_006".into(), "none".into()));
+    }
+
+    #[tokio::test]
+    async fn a_token_of_an_ended_session_is_told_so_as_rfc_6750_has_it() {
+        let app = TestApp::start(crate::routes()).await;
+        let pair = acme(&app).await;
+        app.send(logout("", &pair.access)).await;
+        for event in [logout("", &pair.access), Event::get("/api/v1/auth/me").bearer(&pair.access)] {
+            let answer = app.send(event).await;
+            assert_eq!((answer.status.as_u16(), &*answer.code()), (401, "AUTH_006"));
+            assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        }
+        let none = app.send(Event::post("/api/v1/auth/logout", &Value::Null)).await;
+        assert_eq!((&*none.code(), none.header("www-authenticate")), ("AUTH_003", "Bearer"));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_scope_or_parameter_is_named_and_ends_nothing() {
+        let app = TestApp::start(crate::routes()).await;
+        let pair = acme(&app).await;
+        for (query, field) in [
+            ("?scope=all", "scope"),
+            ("?scope=", "scope"),
+            ("?scop=local", "scop"),
+            ("?scope=local&scope=global", "scope"),
+        ] {
+            let answer = app.send(logout(query, &pair.access)).await;
+            assert_eq!((answer.status.as_u16(), &*answer.code()), (422, "VAL_001"), "{query}");
+            assert_eq!(answer.json()["error"]["fields"][0]["field"], field, "{query}");
+        }
+        assert_eq!(me(&app, &pair.access).await, "none");
+    }
+
+    /// A refresh locks its session, then the head of the trail. A sign-out that
+    /// took them the other way round would run into it.
+    #[tokio::test]
+    async fn it_takes_its_locks_in_the_order_of_a_refresh() {
+        let app = concurrent().await;
+        let pair = acme(&app).await;
+        let mut refreshing = app.superuser().await;
+        refreshing.execute("BEGIN; SELECT * FROM sessions FOR UPDATE").await.unwrap();
+        let head_is_free = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            refreshing.execute("SELECT * FROM audit_heads FOR UPDATE NOWAIT").await.map(drop).unwrap();
+            refreshing.execute("COMMIT").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(app.send(logout("?scope=global", &pair.access)), head_is_free);
+        assert_eq!(answer.status, 204, "{:?}", answer.log);
+    }
 }

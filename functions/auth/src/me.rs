@@ -77,3 +77,109 @@ pub(crate) async fn me(caller: Caller, State(db): State<Db>) -> Result<Json<Me>>
         permissions: caller.role().permissions().collect(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::{
+        auth::Role,
+        testing::{Event, TestApp},
+    };
+
+    use crate::trial::{acme, sql};
+
+    const PATH: &str = "/api/v1/auth/me";
+
+    #[tokio::test]
+    async fn a_caller_sees_itself_its_tenant_its_session_and_what_it_may_do() {
+        let app = TestApp::start(crate::routes()).await;
+        let pair = acme(&app).await;
+        let answer = app.send(Event::get(PATH).bearer(&pair.access)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, "no-store"));
+        insta::assert_json_snapshot!(answer.json(), {
+            ".**.id" => "[id]", ".**.created_at" => "[time]", ".**.updated_at" => "[time]",
+            ".**.last_login_at" => "[time]", ".**.last_used_at" => "[time]", ".**.expires_at" => "[time]",
+        }, @r#"
+        {
+          "permissions": [
+            "todos:read",
+            "todos:write"
+          ],
+          "session": {
+            "created_at": "[time]",
+            "expires_at": "[time]",
+            "id": "[id]",
+            "last_used_at": "[time]"
+          },
+          "tenant": {
+            "id": "[id]",
+            "name": "Acme Clinic",
+            "slug": "acme",
+            "status": "active"
+          },
+          "user": {
+            "created_at": "[time]",
+            "display_name": "Ada",
+            "email": "ada@acme.example",
+            "id": "[id]",
+            "last_login_at": "[time]",
+            "role": "admin",
+            "status": "active",
+            "updated_at": "[time]",
+            "version": 1
+          }
+        }
+        "#);
+        let session = &answer.json()["session"];
+        let time = |name: &str| session[name].as_str().unwrap().to_owned();
+        assert!(time("created_at").ends_with('Z') && time("expires_at") > time("created_at"));
+    }
+
+    #[tokio::test]
+    async fn the_permissions_are_those_of_the_role() {
+        let app = TestApp::start(crate::routes()).await;
+        let admin = app.tenant("acme").await;
+        for role in [Role::Viewer, Role::Analyst, Role::Admin] {
+            let member = app.member(admin.tenant, role).await;
+            let body = app.send(Event::get(PATH).bearer(&member.token)).await.json();
+            assert_eq!(body["user"]["role"], json!(role));
+            assert_eq!(body["permissions"], json!(role.permissions().collect::<Vec<_>>()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_counts_in_its_own_tenant_only() {
+        let app = TestApp::start(crate::routes()).await;
+        let (ada, bob) = (app.tenant("acme").await, app.tenant("other").await);
+        let mut claims = app.claims(&ada);
+        claims["tenant_id"] = json!(bob.tenant);
+        let answer = app.send(Event::get(PATH).bearer(&app.keys.sign(&claims))).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (401, "AUTH_006"));
+        let own = app.send(Event::get(PATH).bearer(&bob.token)).await.json();
+        assert_eq!((&own["tenant"]["id"], &own["user"]["id"]), (&json!(bob.tenant), &json!(bob.user)));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_worth_as_much_as_its_session_user_and_tenant() {
+        let app = TestApp::start(crate::routes()).await;
+        let ada = app.tenant("acme").await;
+        for (statement, undone, code) in [
+            ("UPDATE users SET status = 'inactive'", "UPDATE users SET status = 'active'", "AUTH_006"),
+            ("UPDATE sessions SET ended_at = now()", "UPDATE sessions SET ended_at = NULL", "AUTH_006"),
+            (
+                "UPDATE sessions SET expires_at = now()",
+                "UPDATE sessions SET expires_at = now() + interval '1 hour'",
+                "AUTH_006",
+            ),
+            ("UPDATE tenants SET status = 'suspended'", "UPDATE tenants SET status = 'active'", "TEN_004"),
+        ] {
+            sql(&app, statement).await;
+            assert_eq!(app.send(Event::get(PATH).bearer(&ada.token)).await.code(), code, "{statement}");
+            sql(&app, undone).await;
+            assert_eq!(app.send(Event::get(PATH).bearer(&ada.token)).await.code(), "none", "{undone}");
+        }
+        let reasons: Vec<_> = app.trail(ada.tenant).await.into_iter().map(|record| record.2).collect();
+        let expected = ["AUTH_006", "AUTH_006", "AUTH_006", "TEN_004"];
+        assert_eq!(reasons, expected.map(|reason| Some(reason.to_owned())));
+    }
+}

@@ -40,7 +40,7 @@ pub(crate) async fn refresh(
     let identity = Identity { tenant: token.tenant, user: None, session: Some(token.session) };
     let now = auth.app.clock.now();
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthRefresh, &origin).await?;
-    let Some(session) = session_of(&mut transaction, &token).await? else {
+    let Some(session) = session_of(&auth, &mut transaction, &token).await? else {
         drop(transaction);
         let error = Error::new(Code::InvalidRefreshToken);
         return Err(refuse(&auth.app, Action::AuthRefresh, &identity, &origin, error).await);
@@ -57,7 +57,7 @@ pub(crate) async fn refresh(
     }
     let user = used(&mut transaction, &successor, session.user_id, now).await?;
     transaction.commit().await?;
-    session::tokens(&auth, &successor, user, now).map(Json)
+    session::tokens(&auth, &successor, session.life_of_successor(now), user, now).map(Json)
 }
 
 /// What a token of a live session is worth.
@@ -73,6 +73,7 @@ enum Verdict {
 struct Session {
     user_id: Uuid,
     generation: i32,
+    expires_at: OffsetDateTime,
     rotated_at: Option<OffsetDateTime>,
 }
 
@@ -85,23 +86,31 @@ impl Session {
             _ => Verdict::Reused,
         }
     }
+
+    fn life_of_successor(&self, now: OffsetDateTime) -> Duration {
+        let issued_at = self.rotated_at.unwrap_or(now);
+        self.expires_at.min(issued_at + REFRESH_TOKEN_LIFE) - now
+    }
 }
 
-/// The session of `token` if both live. Both rows are locked until the
+/// The session of `token` if both live; of a token that was rotated, also after
+/// its own time: it must not come back. Both rows are locked until the
 /// transaction ends: who waited here sees what the one before wrote to either.
-async fn session_of(transaction: &mut Transaction, token: &RefreshToken) -> Result<Option<Session>> {
+async fn session_of(auth: &Auth, transaction: &mut Transaction, token: &RefreshToken) -> Result<Option<Session>> {
     let session = sqlx::query_as!(
         Session,
-        r#"SELECT s.user_id, s.generation, r.rotated_at
+        r#"SELECT s.user_id, s.generation, s.expires_at, r.rotated_at
              FROM sessions s
              JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.generation = $3
              JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.status = 'active'
              JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
-            WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now() AND r.expires_at > now()
+            WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now()
+              AND r.token_hash = $4 AND (r.expires_at > now() OR r.rotated_at IS NOT NULL)
               FOR UPDATE OF s, r"#,
         token.tenant.as_uuid(),
         token.session,
         token.generation,
+        &auth.refresh_tokens.hash(token),
     )
     .fetch_optional(&mut **transaction)
     .await?;
@@ -174,3 +183,6 @@ async fn end(transaction: &mut Transaction, token: &RefreshToken, user: Uuid) ->
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,10 +43,13 @@ pub(crate) async fn begin(
            ), issued AS (
                INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
                VALUES ($1, $2, 0, $8, $4, $9)
+               RETURNING session_id
            ), seen AS (
                UPDATE users SET last_login_at = $4 WHERE tenant_id = $1 AND id = $3
+               RETURNING id
            )
-           SELECT app.audit(id) AS seq FROM began"#,
+           -- From all three: the head of the trail is locked last.
+           SELECT app.audit(began.id) AS seq FROM began, issued, seen"#,
         identity.tenant.as_uuid(),
         session,
         identity.user,
@@ -62,8 +65,14 @@ pub(crate) async fn begin(
     Ok(token)
 }
 
-/// Makes the pair of tokens that a client gets.
-pub(crate) fn tokens(auth: &Auth, token: &RefreshToken, user: User, now: OffsetDateTime) -> Result<Tokens> {
+/// Makes the pair of tokens that a client gets; `life` is the refresh token's.
+pub(crate) fn tokens(
+    auth: &Auth,
+    token: &RefreshToken,
+    life: Duration,
+    user: User,
+    now: OffsetDateTime,
+) -> Result<Tokens> {
     let role = Role::try_from(user.role.as_str()).map_err(|()| Error::new(Code::Internal))?;
     let subject = Subject { tenant: token.tenant, user: user.id, session: token.session, role };
     Ok(Tokens {
@@ -71,7 +80,62 @@ pub(crate) fn tokens(auth: &Auth, token: &RefreshToken, user: User, now: OffsetD
         token_type: "Bearer",
         expires_in: ACCESS_TOKEN_LIFE.whole_seconds(),
         refresh_token: auth.refresh_tokens.encode(token),
-        refresh_expires_in: REFRESH_TOKEN_LIFE.whole_seconds(),
+        refresh_expires_in: life.whole_seconds(),
         user,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::testing::TestApp;
+    use sqlx::Executor;
+
+    use crate::trial::{PASSWORD, Pair, acme, concurrent, dump, login, refresh};
+
+    /// Whoever changes a user locks its row, then the head of the trail.
+    #[tokio::test]
+    async fn a_session_begins_with_its_locks_in_the_order_of_all_writes() {
+        let app = concurrent().await;
+        acme(&app).await;
+        let mut changing = app.superuser().await;
+        changing.execute("BEGIN; SELECT * FROM users FOR NO KEY UPDATE").await.unwrap();
+        let head_is_free = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            changing.execute("SELECT * FROM audit_heads FOR UPDATE NOWAIT").await.map(drop).unwrap();
+            changing.execute("COMMIT").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(app.send(login("acme", "ada@acme.example", PASSWORD)), head_is_free);
+        assert_eq!(answer.status, 200, "{:?}", answer.log);
+    }
+    #[tokio::test]
+    async fn a_dump_of_the_database_and_the_log_hold_nothing_that_opens_a_session() {
+        let app = TestApp::start(crate::routes()).await;
+        let first = acme(&app).await;
+        let answer = app.send(refresh(&first.refresh)).await;
+        let second = Pair::of(&answer);
+        let signing_key = app.keys.private_jwk()["d"].as_str().unwrap().to_owned();
+        let refresh_key = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA".to_owned();
+        let mut usable = vec![PASSWORD.to_owned(), signing_key, refresh_key];
+        for pair in [&first, &second] {
+            usable.extend(pair.access.split('.').map(ToOwned::to_owned));
+            usable.push(pair.refresh.clone());
+        }
+        let (dump, log, mut superuser) = (dump(&app).await, format!("{:?}", answer.log), app.superuser().await);
+        let tokens =
+            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM refresh_tokens").fetch_one(&mut superuser).await;
+        assert_eq!((tokens.unwrap(), dump.matches("ada@acme.example").count()), (2, 1), "the dump is whole");
+        for secret in usable {
+            let hex = sqlx::query_scalar("SELECT encode(convert_to($1, 'UTF8'), 'hex')").bind(&secret);
+            let hex: String = hex.fetch_one(&mut superuser).await.unwrap();
+            assert!(!dump.contains(&secret) && !log.contains(&secret) && !dump.contains(&hex), "{secret}");
+        }
+        // The tag, without which ids and a generation are no token.
+        for token in [&first.refresh, &second.refresh] {
+            let tag = "SELECT encode(substr(decode(translate($1 || '=', '-_', '+/'), 'base64'), 37), 'hex')";
+            let tag: String = sqlx::query_scalar(tag).bind(token).fetch_one(&mut superuser).await.unwrap();
+            assert!(tag.len() == 64 && !dump.contains(&tag));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use axum::extract::FromRef;
 use shared::{
     App, Db,
     app::AppConfig,
-    auth::{RefreshTokens, Signer},
+    auth::{RefreshTokens, Role, Signer, Subject, TenantId},
     config::{Config, Environment, Faults},
     lambda::{Group, Start},
     password::Passwords,
@@ -59,6 +59,7 @@ impl Group for Auth {
         let mut faults = Faults::default();
         let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, signup_is_open } = config;
         let (issuer, audience) = (app.tokens.issuer.clone(), app.tokens.audience.clone());
+        let public_keys_secret_id = app.tokens.public_keys_secret_id.clone();
         let signer = secrets.text(&private_keys_secret_id, &mut faults).and_then(|set| {
             let signer = Signer::new(set, issuer, audience);
             signer.map_err(|fault| faults.push(format!("the secret {private_keys_secret_id} {fault}"))).ok()
@@ -66,6 +67,11 @@ impl Group for Auth {
         let refresh_key = secrets.key(&refresh_key_secret_id, &mut faults);
         let passwords = Passwords::new(start.base.memory_mib).map_err(|fault| faults.push(fault)).ok();
         let app = App::build(app, secrets, start).map_err(|more| faults.extend(more)).ok();
+        if let (Some(app), Some(signer)) = (&app, &signer)
+            && !accepts_its_own(app, signer)
+        {
+            faults.push(format!("the secret {public_keys_secret_id} lacks the key of {private_keys_secret_id}"));
+        }
         match (app, signer, refresh_key, passwords) {
             (Some(app), Some(signer), Some(key), Some(passwords)) => {
                 faults.or(Self { app, signer, refresh_tokens: RefreshTokens::new(&key), passwords, signup_is_open })
@@ -81,6 +87,14 @@ impl Group for Auth {
     fn db(&self) -> Option<&Db> {
         Some(&self.app.db)
     }
+}
+
+/// Whether a token that is signed here is one that every function accepts.
+fn accepts_its_own(app: &App, signer: &Signer) -> bool {
+    let (now, id) = (app.clock.now(), app.clock.new_id());
+    let tenant = TenantId::of_new_tenant(app.clock.as_ref());
+    let token = signer.sign(&Subject { tenant, user: id, session: id, role: Role::Viewer }, now, id);
+    token.is_ok_and(|token| app.verifier.verify(&token.0, now).is_ok())
 }
 
 impl FromRef<Auth> for Db {

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::Auth;
 
-pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "nine-quiet-otters-row-north";
 
 /// The function, as it serves many requests at once.
 pub(crate) async fn concurrent() -> TestApp<Auth> {

@@ -75,11 +75,11 @@ impl Health {
     }
 
     pub(crate) async fn secrets(&self) -> Check {
+        let asked_at = Instant::now();
         // Held during the look: those who come meanwhile get its outcome.
         let mut last = self.last_secrets_check.lock().await;
         if let Some((at, check)) = *last
-            && at.elapsed() < SECRETS_REMEMBERED
-            && check.status == Status::Healthy
+            && (at >= asked_at || (check.status == Status::Healthy && at.elapsed() < SECRETS_REMEMBERED))
         {
             return check;
         }
@@ -93,5 +93,67 @@ impl Health {
         let mut faults = shared::config::Faults::default();
         let _ = secrets.text(&self.secret_id, &mut faults);
         faults.or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    };
+
+    use shared::{
+        config::Faults,
+        secrets::{BoxFuture, SecretSource, Secrets},
+        testing::TestApp,
+    };
+
+    use super::*;
+
+    /// Counts the looks; while `hangs` is set, none of them ends.
+    #[derive(Default)]
+    struct Counted {
+        looks: AtomicUsize,
+        hangs: AtomicBool,
+    }
+
+    impl SecretSource for Counted {
+        fn read<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Secrets, Faults>> {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                if self.hangs.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Secrets::new(ids.iter().map(|id| ((*id).to_owned(), "a secret".to_owned().into())).collect()))
+            })
+        }
+    }
+
+    async fn health(hangs: bool) -> (Health, Arc<Counted>) {
+        let source = Arc::new(Counted { hangs: hangs.into(), ..Counted::default() });
+        let app = TestApp::start(crate::routes()).await;
+        (Health { secrets: source.clone(), ..app.group.clone() }, source)
+    }
+
+    #[tokio::test]
+    async fn a_good_look_at_the_secrets_is_good_for_a_while() {
+        let (health, source) = health(false).await;
+        for _ in 0..3 {
+            assert_eq!(health.secrets().await.status, Status::Healthy);
+        }
+        assert_eq!(source.looks.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_a_look_share_its_outcome_and_none_waits_over_two_seconds() {
+        let (health, source) = health(true).await;
+        let start = Instant::now();
+        let (one, two, three) = tokio::join!(health.secrets(), health.secrets(), health.secrets());
+        assert_eq!([one, two, three].map(|check| check.status), [Status::Unhealthy; 3]);
+        assert!(start.elapsed().as_secs_f64() < 2.5, "{:?}", start.elapsed());
+        assert_eq!(source.looks.load(Ordering::Relaxed), 1);
+        source.hangs.store(false, Ordering::Relaxed);
+        assert_eq!(health.secrets().await.status, Status::Healthy, "a bad one is forgotten");
     }
 }

@@ -5,6 +5,8 @@ mod check;
 mod overview;
 mod single;
 mod state;
+#[cfg(test)]
+mod trial;
 
 use http::Method;
 use shared::{Routes, audit::Action, routes::Access::Public};

@@ -32,3 +32,53 @@ pub(crate) async fn overview(State(health): State<Health>) -> (StatusCode, Json<
     let checks = Checks { database, secrets, cache: Check::DISABLED };
     (status.code(), Json(Overview { status, version: env!("CARGO_PKG_VERSION"), checks }))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::testing::{Event, TestApp};
+
+    use crate::trial::{closed_port, start_with};
+
+    const PATH: &str = "/api/v1/health";
+
+    #[tokio::test]
+    async fn a_healthy_function_says_so_of_every_part() {
+        let app = TestApp::start(crate::routes()).await;
+        let answer = app.send(Event::get(PATH)).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.log);
+        insta::assert_json_snapshot!(answer.json(), { ".version" => "[version]", ".**.latency_ms" => "[ms]" }, @r#"
+        {
+          "checks": {
+            "cache": {
+              "status": "disabled"
+            },
+            "database": {
+              "latency_ms": "[ms]",
+              "status": "healthy"
+            },
+            "secrets": {
+              "latency_ms": "[ms]",
+              "status": "healthy"
+            }
+          },
+          "status": "healthy",
+          "version": "[version]"
+        }
+        "#);
+        assert_eq!(answer.json()["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[tokio::test]
+    async fn one_unhealthy_part_makes_the_whole_unhealthy_and_nothing_is_told_of_it() {
+        let app = start_with(&[("DATABASE_PORT", &closed_port())]).await;
+        let answer = app.send(Event::get(PATH)).await;
+        assert_eq!(answer.status, 503);
+        let body = answer.json();
+        assert_eq!((&body["status"], &body["checks"]["secrets"]["status"]), (&json!("unhealthy"), &json!("healthy")));
+        let database = body["checks"]["database"].as_object().unwrap();
+        assert_eq!(database["status"], "unhealthy");
+        assert_eq!(database.keys().collect::<Vec<_>>(), ["latency_ms", "status"]);
+        assert!(answer.log.iter().any(|line| line["check"] == "database" && line["cause"].is_string()));
+    }
+}

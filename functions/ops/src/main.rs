@@ -6,9 +6,10 @@
 use std::{io::Write, process::ExitCode, sync::Arc};
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use ops::OpsConfig;
 use shared::{
     clock::SystemClock,
-    config::{self, BaseConfig, Faults},
+    config::{self, BaseConfig},
     lambda::Start,
     secrets::SecretsManager,
     telemetry,
@@ -16,40 +17,37 @@ use shared::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::init(tracing::Level::INFO);
-    let outcome = match std::env::args().nth(1) {
-        Some(event) => run_once(&event).await,
-        None => run_on_lambda().await,
+    let config = config::from_process::<(BaseConfig, OpsConfig)>();
+    telemetry::init(config.as_ref().map_or(tracing::Level::INFO, |(base, _)| base.log_level));
+    let outcome = match (config, std::env::args().nth(1)) {
+        (Err(faults), _) => Err(faults.to_string()),
+        (Ok((base, config)), Some(event)) => run_once(&start(base), config, &event).await,
+        (Ok((base, config)), None) => run_on_lambda(&start(base), &config).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(faults) => {
-            tracing::error!(%faults, "ops failed");
+        Err(cause) => {
+            tracing::error!(cause, "ops failed");
             ExitCode::FAILURE
         }
     }
 }
 
-fn start() -> Result<Start, Faults> {
-    let base: BaseConfig = config::from_process()?;
+fn start(base: BaseConfig) -> Start {
     let secrets = Arc::new(SecretsManager::new(&base));
-    Ok(Start { base: Arc::new(base), clock: Arc::new(SystemClock), secrets })
+    Start { base: Arc::new(base), clock: Arc::new(SystemClock), secrets }
 }
 
-async fn run_once(event: &str) -> Result<(), Faults> {
-    let action =
-        serde_json::from_str(event).map_err(|error| Faults::from(format!("the event is no action: {error}")))?;
-    let answer = ops::run(action, &start()?, config::from_process()?).await.map_err(Faults::from)?;
+async fn run_once(start: &Start, config: OpsConfig, event: &str) -> Result<(), String> {
+    let action = serde_json::from_str(event).map_err(|error| format!("the event is no action: {error}"))?;
+    let answer = ops::run(action, start, config).await?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{answer}").map_err(|error| Faults::from(error.to_string()))
+    writeln!(out, "{answer}").map_err(|error| error.to_string())
 }
 
-async fn run_on_lambda() -> Result<(), Faults> {
-    let start = start()?;
-    let config: ops::OpsConfig = config::from_process()?;
-    let (start, config) = (&start, &config);
+async fn run_on_lambda(start: &Start, config: &OpsConfig) -> Result<(), String> {
     let handler = service_fn(move |event: LambdaEvent<ops::Action>| async move {
         ops::run(event.payload, start, config.clone()).await.map_err(lambda_runtime::Error::from)
     });
-    lambda_runtime::run(handler).await.map_err(|error| Faults::from(error.to_string()))
+    lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

@@ -5,10 +5,14 @@ mod claims;
 mod key_set;
 mod permission;
 mod refresh_token;
+mod signer;
 mod token;
+mod verifier;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use key_set::KeyFault;
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
-pub use token::{AccessToken, LIFE as ACCESS_TOKEN_LIFE, Refused, Signer, Subject, Verifier};
+pub use signer::{AccessToken, Signer};
+pub use token::{LIFE as ACCESS_TOKEN_LIFE, Subject};
+pub use verifier::{Refused, Verifier};

@@ -1,10 +1,7 @@
 //! How a connection is opened: login from Secrets Manager, TLS, deadlines.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -25,8 +22,9 @@ use crate::{
 
 pub(super) const LOGIN_FORM: &str = r#"{"username":"...","password":"..."}"#;
 
-/// The roots of Amazon RDS, see `certs/README.md`.
-const RDS_ROOTS: &[u8] = include_bytes!("../../certs/rds-roots.pem");
+/// The roots of Amazon RDS, each after a line `# <region> <subject>`; see
+/// `certs/README.md`.
+const RDS_ROOTS: &str = include_str!("../../certs/rds-roots.pem");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 100;
@@ -44,8 +42,14 @@ pub(super) struct Connector {
     source: Arc<dyn SecretSource>,
     /// The login in use; none until it is first needed.
     login: Mutex<Option<Login>>,
-    /// Cleared for good once a pooler was met that does not keep them.
-    statements_named: AtomicBool,
+}
+
+/// The roots of `region`, which are the three that its databases can have, and
+/// read in a moment; all of them where it is not known.
+fn rds_roots(region: Option<&str>) -> String {
+    let of_region = |block: &&str| region.is_some_and(|region| block.trim_start().starts_with(&format!("{region} ")));
+    let certificates: Vec<_> = RDS_ROOTS.split('#').filter(of_region).collect();
+    if certificates.is_empty() { RDS_ROOTS.to_owned() } else { certificates.join("#") }
 }
 
 impl Connector {
@@ -66,20 +70,14 @@ impl Connector {
             .disable_statement_logging();
         if config.tls {
             let roots = match &config.ca_file {
-                None => RDS_ROOTS.to_vec(),
+                None => rds_roots(start.base.region.as_deref()).into_bytes(),
                 Some(path) => std::fs::read(path)
                     .map_err(|error| faults.push(format!("DATABASE_CA_FILE cannot be read ({})", error.kind())))
                     .ok()?,
             };
             options = options.ssl_root_cert_from_pem(roots);
         }
-        Some(Self {
-            options,
-            secret_id: config.secret_id,
-            source: start.secrets.clone(),
-            login: Mutex::new(login),
-            statements_named: AtomicBool::new(true),
-        })
+        Some(Self { options, secret_id: config.secret_id, source: start.secrets.clone(), login: Mutex::new(login) })
     }
 
     /// Connects. A refused login is read anew once, so that a rotated password
@@ -101,13 +99,12 @@ impl Connector {
     }
 
     async fn connect_as(&self, login: &Login) -> Result<PgConnection, Failure> {
-        let statements = if self.statements_named.load(Ordering::Relaxed) { STATEMENTS } else { 0 };
         let options = self
             .options
             .clone()
             .username(&login.username)
             .password(login.password.expose_secret())
-            .statement_cache_capacity(statements);
+            .statement_cache_capacity(STATEMENTS);
         match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
             Ok(connected) => connected.map_err(|error| Failure::of(&error)),
             Err(_) => Err(Failure::outside("connecting took too long".into(), true)),
@@ -123,12 +120,20 @@ impl Connector {
         *self.login.lock().unwrap_or_else(PoisonError::into_inner) = Some(login.clone());
         Ok(login)
     }
+}
 
-    /// From now on statements are sent unnamed: two round trips in place of
-    /// one, but right behind any pooler.
-    pub(super) fn stop_naming_statements(&self) {
-        if self.statements_named.swap(false, Ordering::Relaxed) {
-            tracing::warn!("the pooler keeps no prepared statements: every statement now takes two round trips");
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(pem: &str) -> usize {
+        pem.matches("-----BEGIN CERTIFICATE-----").count()
+    }
+
+    #[test]
+    fn a_region_trusts_its_own_roots_and_an_unknown_one_all() {
+        assert_eq!(count(&rds_roots(Some("us-east-1"))), 3);
+        assert_eq!(count(&rds_roots(Some("us-east"))), count(RDS_ROOTS));
+        assert_eq!(count(&rds_roots(None)), count(RDS_ROOTS));
     }
 }

@@ -1,6 +1,9 @@
 //! From the database's errors to ours.
 
-use sqlx::error::{DatabaseError, Error as SqlxError};
+use sqlx::{
+    error::{DatabaseError, Error as SqlxError},
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
 use crate::{
     error::{Code, Error, Result},
@@ -14,7 +17,8 @@ pub(crate) struct Failure {
     what: String,
     sqlstate: Option<String>,
     constraint: Option<String>,
-    io: bool,
+    /// Whether the connection ended with it.
+    ended: bool,
 }
 
 fn on(label: &str, value: Option<&String>) -> String {
@@ -29,7 +33,9 @@ impl Failure {
                 what: message(database.as_ref()),
                 sqlstate: database.code().map(Into::into),
                 constraint: database.constraint().map(Into::into),
-                io: false,
+                ended: database
+                    .try_downcast_ref::<PgDatabaseError>()
+                    .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
             },
             SqlxError::Io(io) => Self::outside(format!("connection lost ({})", io.kind()), true),
             SqlxError::Tls(_) => Self::outside("TLS handshake failed".into(), true),
@@ -40,8 +46,8 @@ impl Failure {
         }
     }
 
-    pub(super) fn outside(what: String, io: bool) -> Self {
-        Self { what, sqlstate: None, constraint: None, io }
+    pub(super) fn outside(what: String, ended: bool) -> Self {
+        Self { what, sqlstate: None, constraint: None, ended }
     }
 
     /// The class of the SQLSTATE, and all of it.
@@ -50,17 +56,16 @@ impl Failure {
     }
 
     /// Whether the statement may succeed on another connection: this one is
-    /// gone (57P01-03: the server is stopping or starting; 08: connection),
-    /// or it lost what we thought it had prepared.
+    /// gone (or could not be had: whatever the server calls FATAL, a stop, a
+    /// limit, an idle timeout; 08 is a proxy's word for the same), or it lost
+    /// what we thought it had prepared.
     pub(super) fn connection_is_lost(&self) -> bool {
-        let state = self.sqlstate();
-        self.io || state.starts_with("08") || matches!(state, "57P01" | "57P02" | "57P03") || self.statement_is_lost()
+        self.ended || self.sqlstate().starts_with("08") || self.statement_is_lost()
     }
 
     /// Whether a prepared statement was not there, or another was in its
-    /// place: a pooler gave us another server connection (26000, 42P05), or a
-    /// migration changed a table under it (0A000).
-    pub(super) fn statement_is_lost(&self) -> bool {
+    /// place (26000, 42P05), or a migration changed a table under it (0A000).
+    fn statement_is_lost(&self) -> bool {
         matches!(self.sqlstate(), "26000" | "42P05")
             || (self.sqlstate() == "0A000" && self.what.contains("cached plan"))
     }
@@ -76,11 +81,10 @@ impl Failure {
             "TN004" => Code::SameRequestInFlight,
             "TN005" => Code::IdempotencyKeyReused,
             // Not recorded (TN003), out of time (57014), lock not had (55P03),
-            // deadlock (40P01), idle too long (25P03), out of connections (53).
-            "TN003" | "57014" | "55P03" | "40P01" | "40001" | "25P03" => Code::DatabaseUnavailable,
-            state if state.starts_with("53") || self.connection_is_lost() || self.login_was_refused() => {
-                Code::DatabaseUnavailable
-            }
+            // deadlock (40P01), read-only after a failover (25006), out of
+            // memory or disk (53).
+            "TN003" | "57014" | "55P03" | "40P01" | "40001" | "25006" => Code::DatabaseUnavailable,
+            state if state.starts_with("53") || self.connection_is_lost() => Code::DatabaseUnavailable,
             _ => Code::Internal,
         }
     }

@@ -10,6 +10,8 @@ mod connector;
 mod failure;
 #[cfg(feature = "migrate")]
 pub mod migrate;
+#[cfg(feature = "migrate")]
+mod scram;
 mod slots;
 mod transaction;
 
@@ -186,8 +188,13 @@ impl Db {
         }
     }
 
-    /// Rolls back what a handler left open. Called once the handler is done.
-    pub(crate) async fn settle(&self) {
+    /// Rolls back what a handler left open. Called once the handler is done,
+    /// with its error, if it is one: a connection that failed it is not kept.
+    pub(crate) async fn settle(&self, error: Option<&Error>) {
+        let cause = error.and_then(std::error::Error::source).and_then(|cause| cause.downcast_ref());
+        if cause.is_some_and(Failure::connection_is_lost) {
+            self.0.close();
+        }
         self.0.settle().await;
     }
 

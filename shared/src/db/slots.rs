@@ -65,9 +65,6 @@ impl Slots {
     /// Decides after a failed statement outside a transaction: whether the
     /// connection stays, and whether the statement may run again on a new one.
     pub(super) fn try_again(&self, lease: Lease, failure: &Failure) -> bool {
-        if failure.statement_is_lost() {
-            self.connector.stop_naming_statements();
-        }
         if !failure.connection_is_lost() {
             lease.keep();
             return false;
@@ -75,6 +72,12 @@ impl Slots {
         // One lost connection says nothing good of its idle neighbours.
         lock(&self.idle).clear();
         !lease.fresh
+    }
+
+    /// Closes every connection that is not in use.
+    pub(super) fn close(&self) {
+        self.discard();
+        lock(&self.idle).clear();
     }
 
     pub(super) async fn settle(&self) {

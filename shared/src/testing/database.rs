@@ -8,14 +8,18 @@ use crate::{
 };
 
 /// What the runtime role logs in with, in every test.
-pub(super) const RUNTIME_PASSWORD: &str = "runtime-role-of-the-tests";
+pub const RUNTIME_PASSWORD: &str = "runtime-role-of-the-tests";
 /// The advisory lock under which the template is made.
 const TEMPLATE_LOCK: i64 = 0x7E4A_0001;
+/// The advisory lock under which roles are changed, which all databases share.
+const ROLES_LOCK: i64 = 0x7E4A_0002;
 
 /// A migrated, empty database that is dropped at the end.
 pub struct TestDatabase {
     server: PgConnectOptions,
     name: String,
+    /// A role for this database alone, dropped with it.
+    own_role: Option<String>,
 }
 
 impl TestDatabase {
@@ -27,7 +31,24 @@ impl TestDatabase {
         let name = format!("test_{}", SystemClock.new_id().simple());
         execute(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         connection.close().await.unwrap();
-        Self { server, name }
+        Self { server, name, own_role: None }
+    }
+
+    /// Has the function log in as a role of this database alone, with the
+    /// runtime role's rights: for tests that change its password.
+    pub async fn with_own_role(mut self) -> Self {
+        let role = format!("runtime_of_{}", self.name);
+        let sql = format!("CREATE ROLE {role} LOGIN PASSWORD '{RUNTIME_PASSWORD}' IN ROLE tenantry_runtime");
+        let mut roles = lock_roles(&self.server).await;
+        execute(&mut roles, sql).await;
+        self.own_role = Some(role);
+        self
+    }
+
+    /// What the function logs in as.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        self.own_role.as_deref().unwrap_or("tenantry_runtime")
     }
 
     /// A connection as the superuser: to arrange, and to look behind the walls.
@@ -38,7 +59,7 @@ impl TestDatabase {
     /// A connection as the runtime role, past [`crate::Db`].
     pub async fn runtime(&self) -> PgConnection {
         let options = self.server.clone().database(&self.name);
-        options.username("tenantry_runtime").password(RUNTIME_PASSWORD).connect().await.unwrap()
+        options.username(self.role()).password(RUNTIME_PASSWORD).connect().await.unwrap()
     }
 
     /// Its host, port and name.
@@ -50,20 +71,30 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), self.name.clone());
+        let (server, name, role) = (self.server.clone(), self.name.clone(), self.own_role.take());
         // A thread of its own: the test's runtime may be ending.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let mut connection = server.connect().await.unwrap();
                 execute(&mut connection, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+                if let Some(role) = role {
+                    execute(&mut lock_roles(&server).await, format!("DROP ROLE {role}")).await;
+                }
             });
         });
         let _ = dropping.join();
     }
 }
 
-fn server() -> PgConnectOptions {
+/// Holds other tests back from changing roles until it is closed or dropped.
+pub(super) async fn lock_roles(server: &PgConnectOptions) -> PgConnection {
+    let mut connection = server.connect().await.unwrap();
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(ROLES_LOCK).execute(&mut connection).await.unwrap();
+    connection
+}
+
+pub(super) fn server() -> PgConnectOptions {
     #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
     let url = std::env::var("TEST_DATABASE_URL");
     let url = url.expect("TEST_DATABASE_URL is not set: run the tests with `make test`");
@@ -87,16 +118,19 @@ async fn template(server: &PgConnectOptions, connection: &mut PgConnection) -> S
     if !there {
         execute(connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         execute(connection, format!("CREATE DATABASE {name}")).await;
+        let roles = lock_roles(server).await;
         let mut owner = server.clone().database(&name).connect().await.unwrap();
         migrate::run(&mut owner).await.unwrap();
-        migrate::set_runtime_password(&mut owner, "tenantry_runtime", RUNTIME_PASSWORD).await.unwrap();
+        let password = migrate::Verifier::of(RUNTIME_PASSWORD).unwrap();
+        migrate::set_password(&mut owner, migrate::RUNTIME_ROLE, &password).await.unwrap();
         owner.close().await.unwrap();
+        roles.close().await.unwrap();
         execute(connection, format!("ALTER DATABASE {name} IS_TEMPLATE true")).await;
     }
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(TEMPLATE_LOCK).execute(&mut *connection).await.unwrap();
     name
 }
 
-async fn execute(connection: &mut PgConnection, sql: String) {
+pub(super) async fn execute(connection: &mut PgConnection, sql: String) {
     connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
 }

@@ -5,12 +5,18 @@
 //! A test may panic, and does so in place of returning errors.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on should stop")]
 
+mod aws;
 mod database;
+mod empty;
 mod event;
 mod keys;
+mod process;
 mod world;
 
-pub use database::TestDatabase;
+pub use aws::EmulatedSecrets;
+pub use database::{RUNTIME_PASSWORD, TestDatabase};
+pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};
 pub use keys::TestKeys;
+pub use process::{Ended, Process};
 pub use world::{Member, TestApp, TestClock, TestSecrets};

@@ -100,6 +100,11 @@ impl<G: Group> TestApp<G> {
         Self::start_with(routes, TestDatabase::create().await, keys, &[]).await
     }
 
+    /// Another execution environment over this one's database, with its keys.
+    pub async fn another(&self, routes: Routes<G>) -> Self {
+        Self::start_with(routes, self.database.clone(), self.keys.clone(), &[]).await
+    }
+
     /// Starts it over a database and with keys that others use too; `settings`
     /// go before the usual ones.
     pub async fn start_with(
@@ -112,7 +117,7 @@ impl<G: Group> TestApp<G> {
         telemetry::capture::start();
         telemetry::init(tracing::Level::INFO);
         let (clock, secrets) = (Arc::new(TestClock::default()), Arc::new(TestSecrets::default()));
-        fill(&secrets, &keys);
+        fill(&secrets, &keys, &database);
         let start = Start { base: Arc::new(read(&database, settings)), clock: clock.clone(), secrets: secrets.clone() };
         let group = lambda::build::<G>(read(&database, settings), &start).await.unwrap();
         let app = lambda::router(routes, &group, &start).unwrap();
@@ -199,9 +204,9 @@ impl<G: Group> TestApp<G> {
     }
 }
 
-fn fill(secrets: &TestSecrets, keys: &TestKeys) {
+fn fill(secrets: &TestSecrets, keys: &TestKeys, database: &TestDatabase) {
     let set = |jwk: Value| json!({ "keys": [jwk] }).to_string();
-    secrets.set("database", json!({ "username": "tenantry_runtime", "password": RUNTIME_PASSWORD }).to_string());
+    secrets.set("database", json!({ "username": database.role(), "password": RUNTIME_PASSWORD }).to_string());
     secrets.set("token-public-keys", set(keys.public_jwk()));
     secrets.set("token-private-keys", set(keys.private_jwk()));
     secrets.set("refresh-key", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA");

@@ -1,0 +1,171 @@
+use std::time::Instant;
+
+use serde_json::json;
+use shared::testing::{Event, TestApp, TestDatabase, TestKeys};
+
+use crate::{
+    Auth,
+    trial::{PASSWORD, Pair, acme, counts, dump, login, me, refusals, sql},
+};
+
+const ADA: &str = "ada@acme.example";
+
+#[tokio::test]
+async fn the_right_password_begins_a_session() {
+    let app = TestApp::start(crate::routes()).await;
+    let first = acme(&app).await;
+    let answer = app.send(login("acme", " Ada@ACME.example ", PASSWORD)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, "no-store"));
+    let pair = Pair::of(&answer);
+    assert_ne!(pair, first);
+    assert_eq!((me(&app, &pair.access).await, me(&app, &first.access).await), ("none".into(), "none".into()));
+    insta::assert_json_snapshot!(answer.json(), {
+        ".access_token" => "[token]", ".refresh_token" => "[token]", ".user.id" => "[id]",
+        ".user.created_at" => "[time]", ".user.updated_at" => "[time]", ".user.last_login_at" => "[time]",
+    }, @r#"
+    {
+      "access_token": "[token]",
+      "expires_in": 900,
+      "refresh_expires_in": 604800,
+      "refresh_token": "[token]",
+      "token_type": "Bearer",
+      "user": {
+        "created_at": "[time]",
+        "display_name": "Ada",
+        "email": "ada@acme.example",
+        "id": "[id]",
+        "last_login_at": "[time]",
+        "role": "admin",
+        "status": "active",
+        "updated_at": "[time]",
+        "version": 1
+      }
+    }
+    "#);
+    let seen = app.send(Event::get("/api/v1/auth/me").bearer(&pair.access)).await.json()["user"].clone();
+    assert_eq!(seen, answer.json()["user"], "the row says what the answer said");
+    assert!(seen["last_login_at"].as_str() > seen["created_at"].as_str());
+    assert!(!format!("{:?}", answer.log).contains(PASSWORD) && !dump(&app).await.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_the_credentials_gets_one_answer() {
+    let app = TestApp::start(crate::routes()).await;
+    acme(&app).await;
+    let mut answers = Vec::new();
+    for (tenant, email, password) in [
+        ("nobody", ADA, PASSWORD),
+        ("acme", "eve@acme.example", PASSWORD),
+        ("acme", ADA, "not the password"),
+        ("acme", ADA, ""),
+        ("acme", ADA, "a\0b"),
+    ] {
+        answers.push(app.send(login(tenant, email, password).header("x-request-id", "one")).await);
+    }
+    let before = counts(&app).await;
+    for statement in [
+        "UPDATE users SET status = 'inactive'",
+        "UPDATE users SET status = 'active', password_hash = NULL",
+        "UPDATE tenants SET status = 'suspended'",
+    ] {
+        sql(&app, statement).await;
+        answers.push(app.send(login("acme", ADA, PASSWORD).header("x-request-id", "one")).await);
+    }
+    for answer in &answers {
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (401, "AUTH_005"), "{:?}", answer.log);
+        assert_eq!((&answer.bytes, &answer.headers), (&answers[0].bytes, &answers[0].headers));
+    }
+    assert_eq!(counts(&app).await[..4], before[..4], "no session began");
+    assert_eq!(refusals(&app, "auth.login").await, ["AUTH_005"; 7], "all but the unknown tenant's are recorded");
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_user_where_there_is_one() {
+    let app = TestApp::start(crate::routes()).await;
+    acme(&app).await;
+    app.send(login("acme", "eve@acme.example", PASSWORD)).await;
+    app.send(login("acme", ADA, "not the password").header("x-request-id", "the-second")).await;
+    let records: Vec<(String, Option<String>, String, String, bool)> = sqlx::query_as(
+        "SELECT outcome, request_id, reason, source_address, actor_id = (SELECT id FROM users) IS TRUE
+           FROM audit_events WHERE action = 'auth.login' ORDER BY seq",
+    )
+    .fetch_all(&mut app.superuser().await)
+    .await
+    .unwrap();
+    let expected = |by_ada| ("denied".to_owned(), "AUTH_005".to_owned(), "203.0.113.7".to_owned(), by_ada);
+    let found: Vec<_> = records.iter().map(|r| (r.0.clone(), r.2.clone(), r.3.clone(), r.4)).collect();
+    assert_eq!(found, [expected(false), expected(true)]);
+    assert_eq!(records[1].1.as_deref(), Some("the-second"));
+}
+
+#[tokio::test]
+async fn only_an_active_user_with_its_password_learns_that_the_tenant_is_suspended() {
+    let app = TestApp::start(crate::routes()).await;
+    acme(&app).await;
+    sql(&app, "UPDATE tenants SET status = 'suspended'").await;
+    let right = app.send(login("acme", ADA, PASSWORD)).await;
+    assert_eq!((right.status.as_u16(), &*right.code()), (403, "TEN_004"));
+    assert_eq!(app.send(login("acme", ADA, "not the password")).await.code(), "AUTH_005");
+    sql(&app, "UPDATE users SET status = 'inactive'").await;
+    assert_eq!(app.send(login("acme", ADA, PASSWORD)).await.code(), "AUTH_005");
+    assert_eq!(refusals(&app, "auth.login").await, ["TEN_004", "AUTH_005", "AUTH_005"]);
+    assert_eq!(counts(&app).await[2], 1, "no session began");
+}
+
+#[tokio::test]
+async fn a_corrupt_or_huge_stored_hash_is_our_fault_and_costs_nothing() {
+    let app = TestApp::start(crate::routes()).await;
+    acme(&app).await;
+    let salt = "c29tZXNhbHRzb21lc2FsdA";
+    let hash = "RdescudvJCsgt3ub+b4dWRWJTmaaJObGRdescudvJCs";
+    for stored in [
+        String::new(),
+        "not a hash".to_owned(),
+        "$argon2id$v=19$m=65536,t=3,p=4$".to_owned(),
+        format!("$argon2id$v=19$m=65536,t=3,p=4${salt}"),
+        format!("$argon2id$v=19$m=65536,t=3,p=4${salt}$RdescudvJCsgt3ub"),
+        format!("$argon2id$v=19$m=4294967295,t=3,p=4${salt}${hash}"),
+        format!("$argon2id$v=19$m=65536,t=4294967295,p=4${salt}${hash}"),
+        format!("$argon2id$v=19$m=65536,t=3,p=16777215${salt}${hash}"),
+        format!("$argon2id$v=19$m=8,t=1,p=1${salt}${hash}"),
+        format!("$argon2id$v=16$m=65536,t=3,p=4${salt}${hash}"),
+        format!("$2b$12${}", "x".repeat(53)),
+        format!("$argon2id$v=19$m=65536,t=3,p=4${salt}${}", "A".repeat(10 * 1024 * 1024)),
+    ] {
+        let mut superuser = app.superuser().await;
+        sqlx::query("UPDATE users SET password_hash = $1").bind(&stored).execute(&mut superuser).await.unwrap();
+        let start = Instant::now();
+        let answer = app.send(login("acme", ADA, PASSWORD)).await;
+        let shown: String = stored.chars().take(80).collect();
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (500, "SYS_001"), "{shown}");
+        assert!(start.elapsed().as_secs_f64() < 1.0, "{shown}: {:?}", start.elapsed());
+        assert!(!format!("{answer:?}").contains(salt), "{:?}", answer.log);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_field_and_a_missing_one_are_named() {
+    let app = TestApp::start(crate::routes()).await;
+    let good = json!({ "tenant": "acme", "email": ADA, "password": PASSWORD });
+    for (field, value) in [("tenant", json!("No Slug")), ("email", json!("ada")), ("role", json!("admin"))] {
+        let mut body = good.clone();
+        body[field] = value;
+        let answer = app.send(Event::post("/api/v1/auth/login", &body)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]["fields"][0]["field"]), (422, &json!(field)));
+    }
+    let answer = app.send(Event::post("/api/v1/auth/login", &json!({ "tenant": "acme", "email": ADA }))).await;
+    assert_eq!(answer.json()["error"]["fields"], json!([{ "field": "password", "message": "is required" }]));
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_is_503_and_never_401() {
+    let keys = TestKeys::generate("test-key").into();
+    let database = TestDatabase::create().await;
+    let app: TestApp<Auth> = TestApp::start_with(crate::routes(), database, keys, &[("DATABASE_PORT", "9")]).await;
+    let token = "AAAA".repeat(20);
+    for event in [login("acme", ADA, PASSWORD), Event::post("/api/v1/auth/signup", &crate::trial::signup("acme"))] {
+        let answer = app.send(event).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "SYS_002"));
+    }
+    assert_eq!(app.send(crate::trial::refresh(&token)).await.code(), "AUTH_007", "a forged token needs no database");
+}

@@ -1,0 +1,86 @@
+//! `template.yaml` and the local route table serve the same paths by the same
+//! functions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use saphyr::{LoadableYamlNode, Yaml};
+
+use crate::{file, fits, groups};
+
+/// What every path is routed for: `OPTIONS` is API Gateway's own, so `ANY` and
+/// `$default` would take preflights from it.
+const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+
+/// The template's paths, the binary that serves each, and for which methods.
+pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let text = file("template.yaml");
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let text = |node: &Yaml<'_>| node.as_str().unwrap().to_owned();
+    let mut routes = BTreeMap::new();
+    for resource in documents[0]["Resources"].as_mapping().unwrap().values() {
+        if resource["Type"].as_str() != Some("AWS::Serverless::Function") {
+            continue;
+        }
+        let binary = text(&resource["Metadata"]["BuildProperties"]["Binary"]);
+        let Some(events) = resource["Properties"].as_mapping_get("Events") else { continue };
+        for event in events.as_mapping().unwrap().values() {
+            assert_eq!(event["Type"].as_str(), Some("HttpApi"));
+            let (path, method) = (text(&event["Properties"]["Path"]), text(&event["Properties"]["Method"]));
+            let (function, methods) = routes.entry(path.clone()).or_insert((binary.clone(), BTreeSet::new()));
+            assert_eq!(*function, binary, "{path} has one function");
+            assert!(methods.insert(method.clone()), "{method} {path} stands once");
+        }
+    }
+    routes
+}
+
+/// The pattern that API Gateway chooses for a path, which is the most specific
+/// one, and the function behind it.
+pub(crate) fn route_of(routes: &BTreeMap<String, (String, BTreeSet<String>)>, path: &str) -> (String, String) {
+    let fitting = routes.iter().filter(|(pattern, _)| fits(path, pattern));
+    let (pattern, (function, _)) = fitting.max_by_key(|(pattern, _)| pattern.len()).expect("a route for every path");
+    (pattern.clone(), function.clone())
+}
+
+#[test]
+fn every_path_is_routed_for_every_method_by_name() {
+    for (path, (_, methods)) in routes() {
+        assert!(methods.iter().eq(METHODS), "{path}: {methods:?}");
+    }
+}
+
+#[test]
+fn the_local_route_table_is_the_templates() {
+    let manifest: toml::Table = file("Cargo.toml").parse().unwrap();
+    let table = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let local: BTreeMap<_, _> = table
+        .as_table()
+        .unwrap()
+        .iter()
+        .map(|(path, function)| (path.replace("{*proxy}", "{proxy+}"), function.as_str().unwrap().to_owned()))
+        .collect();
+    let deployed: BTreeMap<_, _> = routes().into_iter().map(|(path, (function, _))| (path, function)).collect();
+    assert_eq!(local, deployed);
+}
+
+#[test]
+fn every_declared_route_is_reached_and_every_function_has_one() {
+    let routes = routes();
+    for (group, declared) in groups() {
+        for route in declared {
+            let path = route.path.replace("{id}", "01a1fd55-7a80-702f-ab96-03d618eafecc");
+            assert_eq!(route_of(&routes, &path).1, group, "{} {}", route.method, route.path);
+            assert!(METHODS.contains(&route.method.as_str()), "{}", route.method);
+        }
+    }
+    let served: BTreeSet<_> = routes.values().map(|(function, _)| function.as_str()).collect();
+    assert_eq!(served, groups().iter().map(|(group, _)| *group).collect());
+}
+
+#[test]
+fn what_no_group_has_goes_to_health_which_answers_404() {
+    let routes = routes();
+    for path in ["/", "/x", "/api/v1", "/api/v1/x", "/api/v1/healthy", "/api/v1/todos2/1", "/api/v2/todos"] {
+        assert_eq!(route_of(&routes, path).1, "health", "{path}");
+    }
+}
