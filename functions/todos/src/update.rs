@@ -71,3 +71,109 @@ pub(crate) async fn update(
     transaction.commit().await?;
     Ok(todo)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use serde_json::{Value, json};
+    use shared::{
+        App,
+        auth::Role,
+        testing::{Event, Member, TestApp},
+    };
+
+    async fn with_todo() -> (TestApp<App>, Member, Value, String) {
+        let app = TestApp::start(crate::routes()).await;
+        let ada = app.tenant("acme").await;
+        let body = json!({ "title": "Call", "notes": "before noon", "due_at": "2026-12-01T09:00:00Z" });
+        let created = app.send(Event::post("/api/v1/todos", &body).bearer(&ada.token)).await;
+        let target = created.header("location").to_owned();
+        (app, ada, created.json(), target)
+    }
+
+    fn patch(target: &str, token: &str, version: &str, changes: &Value) -> Event {
+        Event::new(&Method::PATCH, target).bearer(token).header("if-match", version).json(changes)
+    }
+
+    #[tokio::test]
+    async fn a_change_touches_what_it_names_and_nothing_else() {
+        let (app, ada, created, target) = with_todo().await;
+        let answer = app.send(patch(&target, &ada.token, "\"1\"", &json!({ "completed": true }))).await;
+        let changed = answer.json();
+        assert_eq!((answer.status.as_u16(), answer.header("etag")), (200, "\"2\""));
+        assert_eq!((&changed["completed"], &changed["version"]), (&json!(true), &json!(2)));
+        for same in ["id", "title", "notes", "due_at", "created_at"] {
+            assert_eq!(changed[same], created[same], "{same}");
+        }
+        assert!(changed["updated_at"].as_str() > created["updated_at"].as_str());
+        let cleared = app.send(patch(&target, &ada.token, "\"2\"", &json!({ "notes": null, "due_at": null }))).await;
+        assert_eq!((&cleared.json()["notes"], &cleared.json()["due_at"]), (&Value::Null, &Value::Null));
+        let renamed = app.send(patch(&target, &ada.token, "\"3\"", &json!({ "title": "Write" }))).await;
+        assert_eq!((&renamed.json()["title"], &renamed.json()["version"]), (&json!("Write"), &json!(4)));
+        let trail = app.trail(ada.tenant).await;
+        let id = created["id"].as_str().and_then(|id| id.parse().ok());
+        assert_eq!(trail.len(), 4, "a record for each change");
+        assert!(trail[1..].iter().all(|record| *record == ("todos.update".into(), "success".into(), None, id)));
+    }
+
+    #[tokio::test]
+    async fn a_change_needs_the_version_that_stands() {
+        let (app, ada, created, target) = with_todo().await;
+        let none = Event::new(&Method::PATCH, &target).bearer(&ada.token).json(&json!({ "title": "x" }));
+        let answer = app.send(none).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (428, "REQ_006"));
+        for stale in ["\"0\"", "\"2\"", "W/\"1\"", "1"] {
+            let answer = app.send(patch(&target, &ada.token, stale, &json!({ "title": "x" }))).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (412, "REQ_007"), "{stale}");
+        }
+        assert_eq!(app.send(Event::get(&target).bearer(&ada.token)).await.json(), created);
+        assert_eq!(app.send(patch(&target, &ada.token, "*", &json!({}))).await.json()["version"], 2);
+    }
+
+    #[tokio::test]
+    async fn of_two_changes_to_one_version_one_wins() {
+        let (app, ada, _, target) = with_todo().await;
+        let other = app.another(crate::routes()).await;
+        let change = patch(&target, &ada.token, "\"1\"", &json!({ "title": "mine" }));
+        let (one, two) = tokio::join!(app.send(change.clone()), other.send(change));
+        let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412]);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_does_not_fit_is_422_at_its_field() {
+        let (app, ada, created, target) = with_todo().await;
+        for (changes, field) in [
+            (json!({ "title": null }), "title"),
+            (json!({ "title": "" }), "title"),
+            (json!({ "title": "a\0b" }), "title"),
+            (json!({ "completed": null }), "completed"),
+            (json!({ "completed": "true" }), "completed"),
+            (json!({ "notes": 7 }), "notes"),
+            (json!({ "due_at": "soon" }), "due_at"),
+            (json!({ "version": 9 }), "version"),
+            (json!({ "owner_id": created["id"] }), "owner_id"),
+        ] {
+            let answer = app.send(patch(&target, &ada.token, "\"1\"", &changes)).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "VAL_001"), "{changes}");
+            assert_eq!(answer.json()["error"]["fields"][0]["field"], field, "{changes}");
+        }
+        assert_eq!(app.send(Event::get(&target).bearer(&ada.token)).await.json(), created);
+    }
+
+    #[tokio::test]
+    async fn a_foreign_todo_is_not_changed() {
+        let (app, ada, created, target) = with_todo().await;
+        let (eve, colleague) = (app.tenant("evil").await, app.member(ada.tenant, Role::Admin).await);
+        let unknown = format!("/api/v1/todos/{}", ada.session);
+        for token in [&eve.token, &colleague.token] {
+            let send =
+                |target: &str| patch(target, token, "*", &json!({ "title": "x" })).header("x-request-id", "same");
+            let (foreign, unknown) = (app.send(send(&target)).await, app.send(send(&unknown)).await);
+            assert_eq!((foreign.status.as_u16(), foreign.code().as_str()), (404, "RES_001"));
+            assert_eq!((foreign.bytes, foreign.headers), (unknown.bytes, unknown.headers));
+        }
+        assert_eq!(app.send(Event::get(&target).bearer(&ada.token)).await.json(), created);
+    }
+}

@@ -1,0 +1,244 @@
+//! The catalogue: T4, T5, T6 and L4 of THREATS, read from Postgres itself.
+
+use shared::testing::TestDatabase;
+use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
+
+/// What keeps no tenant's rows.
+const NO_TENANT: &[&str] = &["_sqlx_migrations"];
+/// A tenant is its own tenant.
+const TENANT_BY_ID: &str = "tenants";
+/// Uniqueness over all tenants: an organization's name at sign-in.
+const UNIQUE_OVER_ALL: &[&str] = &["tenants_slug_key"];
+/// What runs with its owner's rights, as signatures.
+const SECURITY_DEFINERS: &[&str] = &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"];
+
+/// Every rule, as a query for what breaks it. `$1`: exempt names.
+const RULES: &[(&str, &[&str], &str)] = &[
+    (
+        "row-level security is enabled and forced",
+        NO_TENANT,
+        "SELECT relname::text FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace)
+            AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity) AND relname <> ALL ($1)",
+    ),
+    (
+        "a policy for every command compares the tenant with app.tenant_id",
+        NO_TENANT,
+        "SELECT relname::text FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+            AND relname <> ALL ($1) AND NOT EXISTS (
+                SELECT FROM pg_policy WHERE polrelid = c.oid AND polcmd = '*' AND polroles = '{0}' AND polwithcheck IS NULL
+                   AND pg_get_expr(polqual, polrelid) = format(
+                       $$(%s = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)$$,
+                       CASE relname WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END))",
+    ),
+    (
+        "no other policy opens a table, but for sign-in by slug",
+        &["tenants.sign_in"],
+        "SELECT format('%s.%s', polrelid::regclass, polname) FROM pg_policy
+          WHERE polname <> 'tenant' AND format('%s.%s', polrelid::regclass, polname) <> ALL ($1)",
+    ),
+    (
+        "tenant_id leads the primary key",
+        NO_TENANT,
+        "SELECT relname::text FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+            AND relname <> ALL ($1) AND NOT EXISTS (
+                SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+                 WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnotnull
+                   AND a.attname = CASE relname WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END)",
+    ),
+    (
+        "what is unique is unique in a tenant",
+        UNIQUE_OVER_ALL,
+        "SELECT indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+          WHERE relnamespace = 'public'::regnamespace AND indisunique AND relname <> '_sqlx_migrations'
+            AND NOT (relname = 'tenants' AND indisprimary)
+            AND indexrelid::regclass::text <> ALL ($1) AND NOT EXISTS (
+                SELECT FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnum = ANY (i.indkey::int2[]))",
+    ),
+    (
+        "a foreign key carries its tenant along",
+        &[],
+        "SELECT format('%s of %s', conname, conrelid::regclass) FROM pg_constraint k
+          WHERE contype = 'f' AND conname <> ALL ($1) AND NOT EXISTS (
+                SELECT FROM unnest(conkey, confkey) AS pair(here, there)
+                  JOIN pg_attribute h ON h.attrelid = conrelid AND h.attnum = here
+                  JOIN pg_attribute t ON t.attrelid = confrelid AND t.attnum = there
+                 WHERE h.attname = 'tenant_id'
+                   AND t.attname = CASE confrelid::regclass::text WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END)",
+    ),
+    (
+        "the runtime role owns nothing",
+        &[],
+        "SELECT relname::text FROM pg_class WHERE relowner = 'tenantry_runtime'::regrole AND relname <> ALL ($1)
+          UNION ALL SELECT proname::text FROM pg_proc WHERE proowner = 'tenantry_runtime'::regrole
+          UNION ALL SELECT nspname::text FROM pg_namespace WHERE nspowner = 'tenantry_runtime'::regrole",
+    ),
+    (
+        "the runtime role has no rights beyond its grants",
+        &[],
+        "SELECT rolname::text FROM pg_roles WHERE rolname = 'tenantry_runtime' AND rolname <> ALL ($1)
+            AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
+          UNION ALL SELECT rolname::text FROM pg_roles
+           WHERE rolname <> 'tenantry_runtime' AND pg_has_role('tenantry_runtime', oid, 'MEMBER')
+          UNION ALL SELECT nspname::text FROM pg_namespace WHERE has_schema_privilege('tenantry_runtime', oid, 'CREATE')",
+    ),
+    (
+        "the runtime role reads the audit trail and no more",
+        &[],
+        "SELECT format('%s on %s', privilege, relname) FROM pg_class,
+                unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+          WHERE relname IN ('audit_events', 'audit_heads', '_sqlx_migrations') AND relname <> ALL ($1)
+            AND has_table_privilege('tenantry_runtime', pg_class.oid, privilege)",
+    ),
+    (
+        "no one may truncate past row-level security",
+        &[],
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+            AND relname <> ALL ($1) AND has_table_privilege('tenantry_runtime', oid, 'TRUNCATE')",
+    ),
+    (
+        "no view crosses tenants",
+        &[],
+        "SELECT relname::text FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace)
+            AND relkind IN ('v', 'm', 'f') AND relname <> ALL ($1)",
+    ),
+    (
+        "what runs with its owner's rights is on the list",
+        SECURITY_DEFINERS,
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef
+            AND pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+            AND oid::regprocedure::text <> ALL ($1)",
+    ),
+    (
+        "what runs with its owner's rights has a search_path of its own, and an owner whom policies bind",
+        &[],
+        "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_roles r ON r.oid = proowner WHERE prosecdef
+            AND pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+            AND (rolsuper OR rolbypassrls OR proconfig IS DISTINCT FROM ARRAY['search_path=\"\"'])
+            AND p.oid::regprocedure::text <> ALL ($1)",
+    ),
+    (
+        "no function is everybody's",
+        &[],
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'app'::regnamespace)
+            AND has_function_privilege('public', oid, 'EXECUTE') AND oid::regprocedure::text <> ALL ($1)",
+    ),
+];
+
+async fn broken(connection: &mut PgConnection) -> Vec<String> {
+    let mut found = Vec::new();
+    for (rule, exempt, sql) in RULES {
+        let names: Vec<String> = sqlx::query_scalar(*sql).bind(exempt).fetch_all(&mut *connection).await.unwrap();
+        found.extend(names.into_iter().map(|name| format!("{name}: {rule}")));
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_table_keeps_its_tenants_apart() {
+    let database = TestDatabase::create().await;
+    let mut superuser = database.superuser().await;
+    assert_eq!(broken(&mut superuser).await, Vec::<String>::new());
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_policy WHERE polname = 'tenant'")
+        .fetch_one(&mut superuser)
+        .await
+        .unwrap();
+    assert!(tables >= 7 && TENANT_BY_ID == "tenants");
+    let definers: Vec<String> = sqlx::query_scalar(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND pronamespace = 'app'::regnamespace",
+    )
+    .fetch_all(&mut superuser)
+    .await
+    .unwrap();
+    assert_eq!(definers, SECURITY_DEFINERS);
+}
+
+#[tokio::test]
+async fn every_rule_bites() {
+    let database = TestDatabase::create().await;
+    let mut superuser = database.superuser().await;
+    for (fault, names) in [
+        ("ALTER TABLE todos NO FORCE ROW LEVEL SECURITY", &["todos"][..]),
+        ("ALTER TABLE todos DISABLE ROW LEVEL SECURITY", &["todos"]),
+        ("DROP POLICY tenant ON todos", &["todos"]),
+        ("CREATE TABLE notes (tenant_id uuid, id uuid, PRIMARY KEY (tenant_id, id))", &["notes", "notes"]),
+        ("CREATE TABLE notes (id uuid PRIMARY KEY)", &["notes", "notes", "notes", "notes_pkey"]),
+        ("ALTER POLICY tenant ON todos USING (true)", &["todos"]),
+        ("ALTER POLICY tenant ON todos WITH CHECK (true)", &["todos"]),
+        ("CREATE POLICY open ON todos USING (true)", &["todos.open"]),
+        ("CREATE UNIQUE INDEX titles ON todos (title)", &["titles"]),
+        ("ALTER TABLE users ADD UNIQUE (id)", &["users_id_key"]),
+        (
+            "ALTER TABLE users ADD UNIQUE (id); ALTER TABLE todos ADD CONSTRAINT loose FOREIGN KEY (owner_id) REFERENCES users (id)",
+            &["users_id_key", "loose of todos"],
+        ),
+        ("ALTER TABLE todos OWNER TO tenantry_runtime", &["todos", "todos_of_owner", "todos_pkey", "todos"]),
+        ("GRANT tenantry_owner TO tenantry_runtime", &["tenantry_owner", "public", "app"]),
+        ("GRANT CREATE ON SCHEMA app TO tenantry_runtime", &["app"]),
+        ("GRANT UPDATE ON audit_events TO tenantry_runtime", &["UPDATE on audit_events"]),
+        ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads"]),
+        ("GRANT TRUNCATE ON todos TO tenantry_runtime", &["todos"]),
+        ("CREATE VIEW everything AS SELECT * FROM todos", &["everything"]),
+        ("CREATE MATERIALIZED VIEW app.everything AS SELECT * FROM todos", &["everything"]),
+        (
+            "ALTER FUNCTION app.enter_tenant(uuid) SECURITY DEFINER",
+            &["app.enter_tenant(uuid)", "app.enter_tenant(uuid)"],
+        ),
+        (
+            "ALTER FUNCTION app.audit_append RESET search_path",
+            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"],
+        ),
+        (
+            "ALTER FUNCTION app.audit_append OWNER TO postgres",
+            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"],
+        ),
+        ("GRANT EXECUTE ON FUNCTION app.enter_tenant(uuid) TO PUBLIC", &["app.enter_tenant(uuid)"]),
+    ] {
+        superuser.execute(raw_sql(AssertSqlSafe(format!("BEGIN; {fault}")))).await.unwrap();
+        let mut found = broken(&mut superuser).await;
+        superuser.execute("ROLLBACK").await.unwrap();
+        for line in &mut found {
+            line.truncate(line.find(": ").unwrap());
+        }
+        for name in names {
+            let position = found.iter().position(|line| line == name);
+            found.swap_remove(position.unwrap_or_else(|| panic!("{fault}: {name} went unnoticed")));
+        }
+        // An owner holds every right, so that one fault is many.
+        assert!(
+            found.is_empty() || fault.contains("OWNER TO tenantry_runtime") || fault.contains("GRANT tenantry_owner"),
+            "{fault}: {found:?}"
+        );
+    }
+    assert_eq!(broken(&mut superuser).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_runtime_role_cannot_touch_the_audit_trail() {
+    let database = TestDatabase::create().await;
+    let mut runtime = database.runtime().await;
+    for sql in [
+        "UPDATE audit_events SET action = 'x'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "INSERT INTO audit_events DEFAULT VALUES",
+        "UPDATE audit_heads SET seq = 0",
+        "DELETE FROM audit_heads",
+        "TRUNCATE audit_heads CASCADE",
+        "ALTER TABLE audit_events DISABLE ROW LEVEL SECURITY",
+        "DROP TABLE audit_events",
+        "SET ROLE tenantry_owner",
+        "SET session_replication_role = replica",
+        "SELECT * FROM _sqlx_migrations",
+        "CREATE TABLE public.mine (id int)",
+        "CREATE FUNCTION app.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ] {
+        let error = runtime.execute(sql).await.unwrap_err();
+        let code = error.as_database_error().and_then(<dyn DatabaseError>::code).unwrap();
+        assert_eq!(code, "42501", "{sql}: {error}");
+    }
+    // Without a tenant there is no chain to append to.
+    let append = "SELECT app.audit_append('x', 'success', NULL, NULL, NULL, NULL, NULL, NULL)";
+    let error = runtime.execute(append).await.unwrap_err();
+    assert_eq!(error.as_database_error().and_then(<dyn DatabaseError>::code).unwrap(), "TN003");
+}

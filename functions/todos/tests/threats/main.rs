@@ -1,0 +1,14 @@
+//! What must be withstood, tried on a whole function: an event in, an answer
+//! out, and the database as it is afterwards.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod catalogue;
+mod claims;
+mod idempotency;
+mod log;
+mod outages;
+mod refusals;
+mod source;
+mod tenants;
+mod tokens;
+mod trail;
