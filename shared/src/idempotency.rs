@@ -95,7 +95,7 @@ impl<T> Idempotent<T> {
             serde_json::Value::Object(headers),
             &*text,
         )
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(Response::from_parts(parts, Body::from(body)))

@@ -8,14 +8,16 @@ use std::{
 use axum::{Router, middleware::from_fn_with_state};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use lambda_http::{Body, tower::ServiceExt};
+use lambda_http::{Adapter, Body, LambdaEvent, lambda_runtime, tower::ServiceExt};
 use tokio::runtime::Builder;
+use tower::util::MapRequest;
 
 use crate::{
     app::App,
     clock::{SharedClock, SystemClock},
     config::{self, BaseConfig, Config, Faults},
     db::Db,
+    event::clean,
     layers::{Boundary, boundary},
     routes::Routes,
     secrets::{SecretSource, Secrets, SecretsManager},
@@ -92,7 +94,10 @@ fn run<G: Group>(base: BaseConfig, config: G::Config, routes: Routes<G>) -> Resu
         }
         let app = router(routes, &group, &start)?;
         let service = lambda_http::service_fn(move |request| respond(app.clone(), request));
-        lambda_http::run_concurrent(service).await.map_err(|error| Faults::from(error.to_string()))
+        let service = MapRequest::new(Adapter::from(service), |LambdaEvent { payload, context }| {
+            LambdaEvent::new(clean(payload), context)
+        });
+        lambda_runtime::run_concurrent(service).await.map_err(|error| Faults::from(error.to_string()))
     })
 }
 

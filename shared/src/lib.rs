@@ -21,6 +21,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod etag;
+mod event;
 pub mod extract;
 pub mod idempotency;
 pub mod lambda;

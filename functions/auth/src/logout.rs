@@ -46,7 +46,7 @@ pub(crate) async fn logout(
         scope != Scope::Others,
         scope != Scope::Local,
     )
-    .fetch_one(&mut *transaction)
+    .fetch_one(&mut transaction)
     .await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -112,7 +112,7 @@ async fn session_of(auth: &Auth, transaction: &mut Transaction, token: &RefreshT
         token.generation,
         &auth.refresh_tokens.hash(token),
     )
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
     Ok(session)
 }
@@ -139,7 +139,7 @@ async fn issue(
         now,
         now + REFRESH_TOKEN_LIFE,
     )
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(())
 }
@@ -159,7 +159,7 @@ async fn used(transaction: &mut Transaction, token: &RefreshToken, user: Uuid, n
         user,
         now,
     )
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     Ok(user)
 }
@@ -179,7 +179,7 @@ async fn end(transaction: &mut Transaction, token: &RefreshToken, user: Uuid) ->
         user,
         Code::InvalidRefreshToken.as_str(),
     )
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     Ok(())
 }

@@ -60,7 +60,7 @@ pub(crate) async fn begin(
         &auth.refresh_tokens.hash(&token),
         now + REFRESH_TOKEN_LIFE,
     )
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     Ok(token)
 }

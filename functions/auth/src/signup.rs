@@ -109,7 +109,7 @@ async fn create(
         password_hash,
         now,
     )
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await
     .on_constraint("tenants_slug_key", taken)
 }

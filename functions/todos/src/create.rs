@@ -54,7 +54,7 @@ pub(crate) async fn create(
         new.due_at.map(|due| due.0),
         clock.now(),
     )
-    .fetch_one(&mut *transaction)
+    .fetch_one(&mut transaction)
     .await?;
     let location = format!("/api/v1/todos/{}", todo.id);
     let answer = (StatusCode::CREATED, [(LOCATION, location)], todo).into_response();

@@ -25,7 +25,7 @@ pub(crate) async fn delete(
         caller.user_id(),
         id,
     )
-    .fetch_one(&mut *transaction)
+    .fetch_one(&mut transaction)
     .await?;
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)

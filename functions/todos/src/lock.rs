@@ -11,7 +11,7 @@ pub(crate) async fn version_for_update(transaction: &mut Transaction, caller: &C
         caller.user_id(),
         id,
     )
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
     Ok(version.ok_or(Code::NotFound)?)
 }

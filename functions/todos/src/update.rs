@@ -65,7 +65,7 @@ pub(crate) async fn update(
         changes.due_at.value().map(|due| due.0),
         clock.now(),
     )
-    .fetch_optional(&mut *transaction)
+    .fetch_optional(&mut transaction)
     .await?
     .ok_or(Code::NotFound)?;
     transaction.commit().await?;

@@ -7,6 +7,7 @@
 //! `docs/ARCHITECTURE.md` says why, and what the other ways cost.
 
 mod connector;
+mod executor;
 mod failure;
 #[cfg(feature = "migrate")]
 pub mod migrate;
@@ -31,14 +32,14 @@ pub use transaction::Transaction;
 use crate::{
     audit::Action,
     auth::{Caller, Identity},
-    config::{DatabaseConfig, Faults},
+    config::{DatabaseConfig, Faults, PoolMode},
     error::{Code, Error, Result},
     idempotency::Key,
     lambda::Start,
     layers::Origin,
     secrets::Secrets,
 };
-use connector::Connector;
+use connector::{Connector, Login};
 use failure::Failure;
 use slots::Slots;
 
@@ -50,14 +51,18 @@ impl Db {
     /// The database whose login is among `secrets`.
     pub fn new(config: DatabaseConfig, secrets: &Secrets, start: &Start, faults: &mut Faults) -> Option<Self> {
         let login = secrets.json(&config.secret_id, connector::LOGIN_FORM, faults)?;
-        let connector = Connector::new(config, Some(login), start, faults)?;
-        Some(Self(Slots::new(connector, start.base.max_concurrency)))
+        Self::connected_by(config, Some(login), start, faults)
     }
 
     /// The database whose login is read when it is first needed.
     pub fn lazy(config: DatabaseConfig, start: &Start, faults: &mut Faults) -> Option<Self> {
-        let connector = Connector::new(config, None, start, faults)?;
-        Some(Self(Slots::new(connector, start.base.max_concurrency)))
+        Self::connected_by(config, None, start, faults)
+    }
+
+    fn connected_by(config: DatabaseConfig, login: Option<Login>, start: &Start, faults: &mut Faults) -> Option<Self> {
+        let named = config.pool_mode == PoolMode::Session;
+        let connector = Connector::new(config, login, start, faults)?;
+        Some(Self(Slots::new(connector, named, start)))
     }
 
     /// Whether the database answers.
@@ -93,12 +98,12 @@ impl Db {
     {
         loop {
             let mut lease = self.0.lease().await?;
-            let failure = match query().fetch_all(&mut *lease).await {
+            let failure = match lease.fetch_all(query()).await {
                 Ok(rows) => {
                     lease.keep();
                     return Ok(rows);
                 }
-                Err(error) => Failure::of(&error),
+                Err(failure) => failure,
             };
             if !self.0.try_again(lease, &failure) {
                 return Err(failure.into());

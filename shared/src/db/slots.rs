@@ -11,22 +11,41 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Executor, PgConnection};
+use sqlx::{
+    Executor, PgConnection, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Map,
+};
+use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{connector::Connector, failure::Failure};
-use crate::error::{Code, Result};
+use super::{connector::Connector, executor::Sender, failure::Failure};
+use crate::{
+    clock::SharedClock,
+    error::{Code, Result},
+    lambda::Start,
+};
 
 /// How long a request waits for a connection that others hold.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a rollback may take before the connection is given up.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long an unused connection is believed to be there. An environment that
+/// was frozen for longer may have lost it without a word: a NAT gateway or a
+/// proxy forgets a quiet connection and tells nobody.
+const BELIEVED: time::Duration = time::Duration::seconds(60);
+/// How long a connection may take to say that it is there.
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
+
 pub(super) struct Slots {
     connector: Connector,
+    clock: SharedClock,
+    /// Whether statements are named: see [`super::executor`].
+    named: bool,
     permits: Arc<Semaphore>,
-    /// Connections that are in no transaction.
-    idle: Mutex<Vec<PgConnection>>,
+    /// Connections that are in no transaction, and since when.
+    idle: Mutex<Vec<(PgConnection, OffsetDateTime)>>,
     /// Connections whose transaction was dropped, not ended.
     unsettled: Mutex<Vec<Lease>>,
 }
@@ -41,10 +60,12 @@ pub(super) struct Lease {
 }
 
 impl Slots {
-    pub(super) fn new(connector: Connector, connections: u16) -> Arc<Self> {
+    pub(super) fn new(connector: Connector, named: bool, start: &Start) -> Arc<Self> {
         Arc::new(Self {
             connector,
-            permits: Arc::new(Semaphore::new(usize::from(connections))),
+            clock: start.clock.clone(),
+            named,
+            permits: Arc::new(Semaphore::new(usize::from(start.base.max_concurrency))),
             idle: Mutex::default(),
             unsettled: Mutex::default(),
         })
@@ -54,12 +75,26 @@ impl Slots {
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
         let permit = tokio::time::timeout(LEASE_TIMEOUT, self.permits.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(Code::DatabaseUnavailable.into()) };
-        let idle = lock(&self.idle).pop();
-        let (connection, fresh) = match idle {
+        let (connection, fresh) = match self.idle().await {
             Some(connection) => (connection, false),
             None => (self.connector.connect().await?, true),
         };
         Ok(Lease { connection: Some(connection), slots: self.clone(), fresh, _permit: permit })
+    }
+
+    /// A connection that is there, as far as can be told for nothing; one that
+    /// was unused for long is asked.
+    async fn idle(&self) -> Option<PgConnection> {
+        let (mut connection, since) = lock(&self.idle).pop()?;
+        if self.clock.now() - since < BELIEVED {
+            return Some(connection);
+        }
+        let answer = tokio::time::timeout(PING_TIMEOUT, (&mut connection).execute("SELECT 1")).await;
+        if matches!(answer, Ok(Ok(_))) {
+            return Some(connection);
+        }
+        lock(&self.idle).clear();
+        None
     }
 
     /// Decides after a failed statement outside a transaction: whether the
@@ -96,10 +131,32 @@ impl Slots {
 }
 
 impl Lease {
+    pub(super) fn sender(&mut self) -> Sender<'_> {
+        let named = self.slots.named;
+        Sender { connection: &mut *self, named }
+    }
+
+    /// All rows of a statement. An unnamed one takes two round trips, between
+    /// which only a transaction holds a pooler to one server connection.
+    pub(super) async fn fetch_all<F, T>(&mut self, query: Map<'_, Postgres, F, PgArguments>) -> Result<Vec<T>, Failure>
+    where
+        F: FnMut(PgRow) -> Result<T, sqlx::Error> + Send,
+        T: Send + Unpin,
+    {
+        let failure = |error| Failure::of(&error);
+        if self.slots.named {
+            return query.fetch_all(self.sender()).await.map_err(failure);
+        }
+        (**self).execute("BEGIN").await.map_err(failure)?;
+        let rows = query.fetch_all(self.sender()).await.map_err(failure);
+        (**self).execute(if rows.is_ok() { "COMMIT" } else { "ROLLBACK" }).await.map_err(failure)?;
+        rows
+    }
+
     /// Gives the connection back: it is in no transaction and no statement.
     pub(super) fn keep(mut self) {
         if let Some(connection) = self.connection.take() {
-            lock(&self.slots.idle).push(connection);
+            lock(&self.slots.idle).push((connection, self.slots.clock.now()));
         }
     }
 

@@ -1,20 +1,22 @@
 //! A transaction in one tenant.
 
-use std::ops::{Deref, DerefMut};
+use sqlx::Executor;
 
-use sqlx::{Executor, PgConnection};
-
-use super::{failure::Failure, slots::Lease};
+use super::{executor::Sender, failure::Failure, slots::Lease};
 use crate::error::Result;
 
-/// A transaction that [`super::Db`] began: use it as the connection of a
-/// query, `&mut *transaction`. Dropped without [`Transaction::commit`] it is
+/// A transaction that [`super::Db`] began: it executes queries as `&mut
+/// transaction`. Dropped without [`Transaction::commit`] it is
 /// rolled back.
 pub struct Transaction(Option<Lease>);
 
 impl Transaction {
     pub(super) fn new(lease: Lease) -> Self {
         Self(Some(lease))
+    }
+
+    pub(super) fn sender(&mut self) -> Sender<'_> {
+        self.0.as_mut().expect("a transaction holds its lease until it is committed").sender()
     }
 
     /// Commits. Where the connection fails in this moment nobody can know
@@ -39,19 +41,5 @@ impl Drop for Transaction {
         {
             lease.leave_unsettled();
         }
-    }
-}
-
-impl Deref for Transaction {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        self.0.as_ref().expect("a transaction holds its lease until it is committed")
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("a transaction holds its lease until it is committed")
     }
 }

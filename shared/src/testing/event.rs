@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::event::clean;
+
 /// A request as API Gateway sends it.
 #[derive(Debug, Clone)]
 pub struct Event(Value);
@@ -95,8 +97,9 @@ impl Event {
         self
     }
 
-    pub(super) fn into_request(self) -> lambda_http::Request {
-        lambda_http::request::from_str(&self.0.to_string()).unwrap()
+    pub(crate) fn into_request(self) -> lambda_http::Request {
+        let event = serde_json::from_str(&self.0.to_string()).unwrap();
+        clean(event).into()
     }
 }
 

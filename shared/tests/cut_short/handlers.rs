@@ -37,7 +37,7 @@ async fn insert(db: &Db, caller: &Caller) -> Result<Transaction> {
     )
     .bind(caller.tenant_id())
     .bind(caller.user_id())
-    .fetch_one(&mut *transaction)
+    .fetch_one(&mut transaction)
     .await?;
     Ok(transaction)
 }

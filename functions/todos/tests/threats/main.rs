@@ -4,9 +4,11 @@
 
 mod catalogue;
 mod claims;
+mod gateway;
 mod idempotency;
 mod log;
 mod outages;
+mod pooler;
 mod refusals;
 mod source;
 mod tenants;
