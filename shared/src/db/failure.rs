@@ -1,5 +1,7 @@
 //! From the database's errors to ours.
 
+use std::io::ErrorKind;
+
 use sqlx::{
     error::{DatabaseError, Error as SqlxError},
     postgres::{PgDatabaseError, PgSeverity},
@@ -37,6 +39,10 @@ impl Failure {
                     .try_downcast_ref::<PgDatabaseError>()
                     .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
             },
+            // rustls's refusals come as this kind of I/O error.
+            SqlxError::Io(io) if io.kind() == ErrorKind::InvalidData => {
+                Self::outside("TLS refused the peer".into(), true)
+            }
             SqlxError::Io(io) => Self::outside(format!("connection lost ({})", io.kind()), true),
             SqlxError::Tls(_) => Self::outside("TLS handshake failed".into(), true),
             SqlxError::Protocol(_) | SqlxError::WorkerCrashed => Self::outside("protocol broken".into(), true),

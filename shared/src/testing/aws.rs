@@ -1,5 +1,6 @@
 //! Secrets Manager as the development stack emulates it.
 
+use super::setting;
 use crate::{
     clock::{Clock, SystemClock},
     secrets,
@@ -13,9 +14,7 @@ pub struct EmulatedSecrets {
 impl EmulatedSecrets {
     /// Creates these secrets.
     pub async fn create(secrets: &[(&str, &str)]) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
-        let endpoint = std::env::var("AWS_ENDPOINT_URL");
-        endpoint.expect("AWS_ENDPOINT_URL is not set, so there is no Secrets Manager: run the tests with `make test`");
+        let _ = setting("AWS_ENDPOINT_URL");
         let created = Self { prefix: format!("test/{}/", SystemClock.new_id().simple()) };
         let client = secrets::connect(true).await;
         for (name, value) in secrets {
@@ -35,10 +34,8 @@ impl EmulatedSecrets {
     /// this host, port and name.
     #[must_use]
     pub fn environment(&self, (host, port, name): (String, u16, String)) -> Vec<(String, String)> {
-        #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
-        let ours = |name: &str| std::env::var(name).unwrap_or_default();
         let of_aws = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-        let of_aws = of_aws.map(|name| (name, ours(name)));
+        let of_aws = of_aws.map(|name| (name, setting(name)));
         let secrets = [
             ("DATABASE_SECRET_ID", "database"),
             ("DATABASE_OWNER_SECRET_ID", "database-owner"),

@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 
+use super::setting;
 use crate::{
     clock::{Clock, SystemClock},
     db::migrate,
@@ -95,10 +96,7 @@ pub(super) async fn lock_roles(server: &PgConnectOptions) -> PgConnection {
 }
 
 pub(super) fn server() -> PgConnectOptions {
-    #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
-    let url = std::env::var("TEST_DATABASE_URL");
-    let url = url.expect("TEST_DATABASE_URL is not set: run the tests with `make test`");
-    url.parse::<PgConnectOptions>().unwrap().disable_statement_logging()
+    setting("TEST_DATABASE_URL").parse::<PgConnectOptions>().unwrap().disable_statement_logging()
 }
 
 /// The template's name, which names its migrations; made if it is not there.

@@ -20,3 +20,11 @@ pub use event::{Answer, Event};
 pub use keys::TestKeys;
 pub use process::{Ended, Process};
 pub use world::{Member, TestApp, TestClock, TestSecrets};
+
+/// A setting of the tests' own, which `make test` exports.
+#[must_use]
+pub fn setting(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+    let value = std::env::var(name);
+    value.unwrap_or_else(|_| panic!("{name} is not set: run the tests with `make test`"))
+}

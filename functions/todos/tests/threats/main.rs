@@ -12,5 +12,6 @@ mod pooler;
 mod refusals;
 mod source;
 mod tenants;
+mod tls;
 mod tokens;
 mod trail;
