@@ -1,24 +1,55 @@
-//! The access check of a route, and the record of what it, or its handler,
-//! refused.
+//! Who may use a route, and the check of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{Method, StatusCode};
+use http::Method;
 use uuid::Uuid;
 
 use crate::{
     app::App,
-    audit::{Action, Refusal},
-    auth::{Caller, Identity, Subject, bearer_token},
+    audit::Action,
+    auth::{Caller, Identity, Permission, Subject, bearer_token},
     error::{Code, Error, Result},
-    layers::{Origin, Served},
-    routes::{Access, Route},
+    origin::Origin,
+    refusal::{Refusal, is_recorded},
 };
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody with a token of ours and a live session.
+    AnyCaller,
+    /// A caller whose role has this permission.
+    Needs(Permission),
+}
+
+/// One route, as it was declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: Method,
+    /// The full path, in axum's syntax.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// What it does, as the audit trail names it.
+    pub action: Action,
+}
+
+/// What the access check tells the boundary about a request that found its
+/// route: as soon as it knows, so that a panic or the deadline cannot lose it.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    pub(crate) route: OnceLock<&'static str>,
+    pub(crate) identity: OnceLock<Identity>,
+}
 
 /// What stands before a handler.
 #[derive(Clone)]
@@ -89,28 +120,8 @@ fn authenticate(app: &App, headers: &http::HeaderMap) -> Result<Subject, (Error,
     })
 }
 
-/// Every refusal of a change, every denial, and every reach for a thing that
-/// is not there, which may be another tenant's. Not what an outage refused:
-/// the record would fail with it.
-fn is_recorded(method: &Method, reason: Code) -> bool {
-    match reason.status() {
-        StatusCode::SERVICE_UNAVAILABLE => false,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-        _ => reason == Code::NotFound || !matches!(*method, Method::GET | Method::HEAD),
-    }
-}
-
 /// The id that the path names, if it names one.
 async fn object_id(parts: &mut http::request::Parts) -> Option<Uuid> {
     let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
     params.iter().find_map(|(name, value)| (name == "id").then(|| Uuid::try_parse(value).ok())?)
-}
-
-/// Records a refusal on a public route, whose handler alone knows of whom.
-pub async fn refuse(app: &App, action: Action, identity: &Identity, origin: &Origin, error: Error) -> Error {
-    if error.code().status() != StatusCode::SERVICE_UNAVAILABLE {
-        app.db.settle(Some(&error)).await;
-        Refusal { action, reason: error.code(), identity, object: None, origin }.record(&app.db).await;
-    }
-    error
 }

@@ -1,4 +1,4 @@
-//! What the handlers of authenticated routes share.
+//! What a group of routes stands on: its state, and what most of them share.
 
 use std::sync::Arc;
 
@@ -9,10 +9,35 @@ use crate::{
     clock::SharedClock,
     config::{Config, DatabaseConfig, Environment, Faults, TokenConfig},
     db::Db,
-    lambda::{Group, Start},
     page::Cursors,
     secrets::Secrets,
+    start::Start,
 };
+
+/// The state of a route group, and what its cold start needs.
+pub trait Group: Clone + Send + Sync + 'static {
+    /// What it reads from the environment.
+    type Config: Config + Send;
+
+    /// The secrets to be read in the one batch; none, and no call is made.
+    fn secret_ids(config: &Self::Config) -> Vec<&str>;
+
+    /// Builds the state.
+    ///
+    /// # Errors
+    /// All that is wrong with the secrets.
+    fn build(config: Self::Config, secrets: &Secrets, start: &Start) -> Result<Self, Faults>;
+
+    /// What checks the callers of its routes; none where all are public.
+    fn app(&self) -> Option<&App> {
+        None
+    }
+
+    /// The database, where it is to be connected before the first request.
+    fn db(&self) -> Option<&Db> {
+        None
+    }
+}
 
 /// The state of a group whose routes have callers. Groups that need more hold
 /// an `App` in a state of their own.

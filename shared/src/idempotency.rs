@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     auth::Caller,
-    db::{Db, Transaction},
+    db::{AnsweredBefore, Db, IdempotencyKey, Transaction},
     error::{Code, Error, Result},
     extract::{json_bytes, parse_json},
 };
@@ -28,14 +28,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub struct Idempotent<T> {
     /// The body.
     pub body: T,
-    key: Option<Key>,
-}
-
-/// A key and its request, by their SHA-256: the database sees neither.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) key_hash: [u8; 32],
-    pub(crate) request_hash: [u8; 32],
+    key: Option<IdempotencyKey>,
 }
 
 /// A transaction to create in, or the answer that was given before.
@@ -102,17 +95,11 @@ impl<T> Idempotent<T> {
     }
 }
 
-/// Marks the database's word that the key was answered before; it never
-/// reaches a caller.
-#[derive(Debug, thiserror::Error)]
-#[error("answered before")]
-pub(crate) struct AnsweredBefore;
-
 fn answered_before(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<AnsweredBefore>)
 }
 
-async fn stored_answer(db: &Db, caller: &Caller, key: &Key) -> Result<Response> {
+async fn stored_answer(db: &Db, caller: &Caller, key: &IdempotencyKey) -> Result<Response> {
     let row = db
         .fetch_one(|| {
             sqlx::query!(
@@ -147,7 +134,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Idempotent<T> {
         let name = key_header(request.headers())?;
         let bytes = json_bytes(request, state).await?;
         let body = parse_json(&bytes)?;
-        let key = name.map(|name| Key { key_hash: sha256(name.as_bytes()), request_hash: sha256(&bytes) });
+        let key = name.map(|name| IdempotencyKey { key_hash: sha256(name.as_bytes()), request_hash: sha256(&bytes) });
         Ok(Self { body, key })
     }
 }

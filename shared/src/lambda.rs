@@ -13,52 +13,16 @@ use tokio::runtime::Builder;
 use tower::util::MapRequest;
 
 use crate::{
-    app::App,
-    clock::{SharedClock, SystemClock},
-    config::{self, BaseConfig, Config, Faults},
-    db::Db,
+    app::Group,
+    clock::SystemClock,
+    config::{self, BaseConfig, Faults},
     event::clean,
     layers::{Boundary, boundary},
     routes::Routes,
-    secrets::{SecretSource, Secrets, SecretsManager},
+    secrets::{Secrets, SecretsManager},
+    start::Start,
     telemetry,
 };
-
-/// The state of a route group, and what its cold start needs.
-pub trait Group: Clone + Send + Sync + 'static {
-    /// What it reads from the environment.
-    type Config: Config + Send;
-
-    /// The secrets to be read in the one batch; none, and no call is made.
-    fn secret_ids(config: &Self::Config) -> Vec<&str>;
-
-    /// Builds the state.
-    ///
-    /// # Errors
-    /// All that is wrong with the secrets.
-    fn build(config: Self::Config, secrets: &Secrets, start: &Start) -> Result<Self, Faults>;
-
-    /// What checks the callers of its routes; none where all are public.
-    fn app(&self) -> Option<&App> {
-        None
-    }
-
-    /// The database, where it is to be connected before the first request.
-    fn db(&self) -> Option<&Db> {
-        None
-    }
-}
-
-/// What a group is built from besides its own configuration and secrets.
-#[derive(Clone)]
-pub struct Start {
-    /// What every function reads.
-    pub base: Arc<BaseConfig>,
-    /// The time.
-    pub clock: SharedClock,
-    /// Where a secret is read anew after a rotation.
-    pub secrets: Arc<dyn SecretSource>,
-}
 
 /// Runs a function until Lambda ends it. A fault at the start is logged, all
 /// of it in one line, and ends the process at once.

@@ -6,10 +6,9 @@
 //! 4. [`crate::access`], a route's own: the caller, then the handler.
 
 use std::{
-    net::IpAddr,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -17,29 +16,29 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, Request, State},
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method,
+    HeaderName, HeaderValue, Method,
     header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
         X_FRAME_OPTIONS,
     },
-    request::Parts,
 };
 use http_body::Body as _;
-use lambda_http::{RequestExt, request::RequestContext};
+use lambda_http::RequestExt;
 use tracing::Instrument;
 
 use crate::{
-    auth::Identity,
+    access::Served,
     clock::SharedClock,
     config::BaseConfig,
     db::Db,
-    error::{Code, Error, Result, render},
+    error::{Code, Error, render},
+    origin::{Origin, X_REQUEST_ID},
     telemetry::{self, RequestLine},
 };
 
@@ -47,8 +46,6 @@ use crate::{
 const BODY_LIMIT: u64 = 1024 * 1024;
 /// What is left of Lambda's time for the answer and its record.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The headers that every response carries, unless it has its own.
 const HEADERS: [(HeaderName, HeaderValue); 7] = [
@@ -61,59 +58,6 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// An id of 1 to 128 characters of `A-Za-z0-9._-`: the caller's, or ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
-
-impl RequestId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn read(headers: &HeaderMap) -> Option<Self> {
-        let text = headers.get(X_REQUEST_ID)?.to_str().ok()?;
-        let clean = text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-'));
-        ((1..=128).contains(&text.len()) && clean).then(|| Self(text.into()))
-    }
-}
-
-/// Where a request came from; extract it in a public handler.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The request's id.
-    pub request_id: RequestId,
-    /// The client's address, as API Gateway saw it: never a forwarded header.
-    pub source_address: Option<IpAddr>,
-    /// The client's `User-Agent`, cut to 512 characters.
-    pub user_agent: Option<String>,
-}
-
-impl Origin {
-    /// The client's address as text.
-    #[must_use]
-    pub fn source_address_text(&self) -> Option<String> {
-        self.source_address.map(|address| address.to_string())
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Origin {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| Code::Internal.into())
-    }
-}
-
-/// What the access check tells the boundary about a request that found its
-/// route: as soon as it knows, so that a panic or the deadline cannot lose it.
-#[derive(Debug, Default)]
-pub(crate) struct Served {
-    pub(crate) route: OnceLock<&'static str>,
-    pub(crate) identity: OnceLock<Identity>,
-}
-
 /// What the boundary knows of its function.
 #[derive(Clone)]
 pub(crate) struct Boundary {
@@ -125,7 +69,7 @@ pub(crate) struct Boundary {
 
 pub(crate) async fn boundary(State(boundary): State<Boundary>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let origin = origin(&request, &boundary.clock);
+    let origin = Origin::of(&request, &boundary.clock);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
     let deadline = deadline(&request, &boundary);
@@ -196,20 +140,6 @@ impl Drop for CutShort<'_> {
         if let Some(db) = self.0 {
             db.discard();
         }
-    }
-}
-
-fn origin(request: &Request, clock: &SharedClock) -> Origin {
-    let request_id = RequestId::read(request.headers()).unwrap_or_else(|| RequestId(clock.new_id().to_string().into()));
-    let source_address = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
-        _ => None,
-    };
-    let user_agent = request.headers().get(http::header::USER_AGENT).and_then(|value| value.to_str().ok());
-    Origin {
-        request_id,
-        source_address: source_address.and_then(|address| address.parse().ok()),
-        user_agent: user_agent.map(|text| text.chars().take(512).collect()),
     }
 }
 

@@ -2,12 +2,12 @@
 //!
 //! 1. [`lambda`]: `serve()`, the whole cold start on one screen.
 //! 2. [`config`] and [`secrets`]: what a function needs from outside, all faults at once.
-//! 3. [`routes`]: a route cannot be added without its access and its audit action.
+//! 3. [`routes`] and [`access`]: a route cannot be added without its access and its audit action.
 //! 4. [`layers`]: what every request passes through, in order.
-//! 5. [`auth`]: who is calling, and what they may do.
+//! 5. [`auth`] and [`origin`]: who is calling, from where, and what they may do.
 //! 6. [`extract`], [`page`], [`etag`], [`idempotency`]: the parts of a handler's signature.
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
-//! 8. [`audit`]: what is recorded, and how a refusal is.
+//! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
 //! 9. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.
@@ -26,11 +26,14 @@ pub mod extract;
 pub mod idempotency;
 pub mod lambda;
 pub mod layers;
+pub mod origin;
 pub mod page;
 #[cfg(feature = "password")]
 pub mod password;
+pub mod refusal;
 pub mod routes;
 pub mod secrets;
+pub mod start;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

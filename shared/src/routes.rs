@@ -9,37 +9,12 @@ use axum::{
 use http::Method;
 
 use crate::{
-    access::{self, Gate},
+    access::{self, Access, Gate, Route},
+    app::Group,
     audit::Action,
-    auth::Permission,
     config::Faults,
     error::{Code, Error},
-    lambda::Group,
 };
-
-/// Who may use a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody.
-    Public,
-    /// Anybody with a token of ours and a live session.
-    AnyCaller,
-    /// A caller whose role has this permission.
-    Needs(Permission),
-}
-
-/// One route, as it was declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// The HTTP method.
-    pub method: Method,
-    /// The full path, in axum's syntax.
-    pub path: &'static str,
-    /// Who may use it.
-    pub access: Access,
-    /// What it does, as the audit trail names it.
-    pub action: Action,
-}
 
 /// Adds one route to a router, with the gate of its group before it.
 type Mount<G> = Box<dyn FnOnce(Router<G>, &G) -> Router<G> + Send>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use shared::{
     Routes,
-    lambda::Group,
+    app::Group,
     testing::{Event, TestApp},
 };
 

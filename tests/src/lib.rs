@@ -6,7 +6,7 @@ mod events;
 mod journey;
 mod template;
 
-use shared::routes::Route;
+use shared::access::Route;
 
 /// Every group that has routes, and what it declares. A new group is added here.
 fn groups() -> Vec<(&'static str, Vec<Route>)> {

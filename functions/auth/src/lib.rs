@@ -14,8 +14,8 @@ mod user;
 use http::Method;
 use shared::{
     Routes,
+    access::Access::{AnyCaller, Public},
     audit::Action,
-    routes::Access::{AnyCaller, Public},
 };
 
 pub use state::{Auth, AuthConfig};

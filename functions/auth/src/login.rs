@@ -4,12 +4,12 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::{
     Code, Error, Result,
-    access::refuse,
     audit::Action,
     auth::{Identity, REFRESH_TOKEN_LIFE, TenantId},
     extract::Json,
-    layers::Origin,
+    origin::Origin,
     password::TypedPassword,
+    refusal::refuse,
     text::{Email, Slug},
 };
 use time::OffsetDateTime;

@@ -4,12 +4,12 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::{
     Code, Error, Result,
-    access::refuse,
     audit::Action,
     auth::{Identity, REFRESH_TOKEN_LIFE, RefreshToken},
     db::Transaction,
     extract::Json,
-    layers::Origin,
+    origin::Origin,
+    refusal::refuse,
 };
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;

@@ -5,7 +5,7 @@ use shared::{
     Code, Error, Result,
     auth::{ACCESS_TOKEN_LIFE, Identity, REFRESH_TOKEN_LIFE, RefreshToken, Role, Subject},
     db::Transaction,
-    layers::Origin,
+    origin::Origin,
 };
 use time::{Duration, OffsetDateTime};
 

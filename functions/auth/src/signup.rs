@@ -9,7 +9,7 @@ use shared::{
     auth::{Identity, REFRESH_TOKEN_LIFE, Role, TenantId},
     db::{OnConstraint, Transaction},
     extract::Json,
-    layers::Origin,
+    origin::Origin,
     password::NewPassword,
     text::{Email, Slug, Text},
 };

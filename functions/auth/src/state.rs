@@ -4,11 +4,12 @@ use axum::extract::FromRef;
 use shared::{
     App, Db,
     app::AppConfig,
+    app::Group,
     auth::{RefreshTokens, Role, Signer, Subject, TenantId},
     config::{Config, Environment, Faults},
-    lambda::{Group, Start},
     password::Passwords,
     secrets::Secrets,
+    start::Start,
 };
 
 /// The group's state.

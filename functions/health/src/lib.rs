@@ -9,7 +9,7 @@ mod state;
 mod trial;
 
 use http::Method;
-use shared::{Routes, audit::Action, routes::Access::Public};
+use shared::{Routes, access::Access::Public, audit::Action};
 
 pub use state::Health;
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use shared::{
     Db,
+    app::Group,
     config::{DatabaseConfig, Faults},
-    lambda::{Group, Start},
     secrets::{SecretSource, Secrets},
+    start::Start,
 };
 
 use crate::check::Remembered;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::{
     config::{Config, DatabaseConfig, Environment},
-    lambda::Start,
+    start::Start,
 };
 
 /// An action, as an operator sends it.

@@ -10,8 +10,8 @@ use ops::OpsConfig;
 use shared::{
     clock::SystemClock,
     config::{self, BaseConfig},
-    lambda::Start,
     secrets::SecretsManager,
+    start::Start,
     telemetry,
 };
 

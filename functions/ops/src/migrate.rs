@@ -9,7 +9,7 @@ use shared::{
         self,
         migrate::{RUNTIME_ROLE, Verifier},
     },
-    lambda::Start,
+    start::Start,
 };
 use sqlx::Connection;
 

@@ -9,7 +9,7 @@ mod todo;
 mod update;
 
 use http::Method;
-use shared::{App, Routes, audit::Action, auth::Permission, routes::Access::Needs};
+use shared::{App, Routes, access::Access::Needs, audit::Action, auth::Permission};
 
 /// Every route of the group, its access and its audit action.
 #[must_use]

@@ -9,7 +9,7 @@ use crate::{
     audit::Action,
     clock::Clock,
     error::{Code, Error, Result},
-    layers::Origin,
+    origin::Origin,
 };
 
 /// A tenant's id. Only what was verified becomes one: a token's claim after

@@ -16,8 +16,8 @@ use super::failure::Failure;
 use crate::{
     config::{DatabaseConfig, Faults},
     error::{Code, Error, Result},
-    lambda::Start,
     secrets::SecretSource,
+    start::Start,
 };
 
 pub(super) const LOGIN_FORM: &str = r#"{"username":"...","password":"..."}"#;

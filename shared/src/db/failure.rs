@@ -7,10 +7,13 @@ use sqlx::{
     postgres::{PgDatabaseError, PgSeverity},
 };
 
-use crate::{
-    error::{Code, Error, Result},
-    idempotency::AnsweredBefore,
-};
+use crate::error::{Code, Error, Result};
+
+/// Marks the database's word that the key was answered before; it never
+/// reaches a caller.
+#[derive(Debug, thiserror::Error)]
+#[error("answered before")]
+pub(crate) struct AnsweredBefore;
 
 /// What went wrong, as the log may say it: never a value.
 #[derive(Debug, thiserror::Error)]

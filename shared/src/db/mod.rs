@@ -26,6 +26,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
+pub(crate) use failure::AnsweredBefore;
 pub use failure::OnConstraint;
 pub use transaction::Transaction;
 
@@ -34,10 +35,9 @@ use crate::{
     auth::{Caller, Identity},
     config::{DatabaseConfig, Faults, PoolMode},
     error::{Code, Error, Result},
-    idempotency::Key,
-    lambda::Start,
-    layers::Origin,
+    origin::Origin,
     secrets::Secrets,
+    start::Start,
 };
 use connector::{Connector, Login};
 use failure::Failure;
@@ -46,6 +46,13 @@ use slots::Slots;
 /// The database, as the runtime role sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Db(Arc<Slots>);
+
+/// A key and its request, by their SHA-256: the database sees neither.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) key_hash: [u8; 32],
+    pub(crate) request_hash: [u8; 32],
+}
 
 impl Db {
     /// The database whose login is among `secrets`.
@@ -148,10 +155,10 @@ impl Db {
     }
 
     /// The same, and claims an idempotency key.
-    pub(crate) async fn begin_with_key(&self, caller: &Caller, key: Option<&Key>) -> Result<Transaction> {
+    pub(crate) async fn begin_with_key(&self, caller: &Caller, key: Option<&IdempotencyKey>) -> Result<Transaction> {
         let enter = format!("app.enter('{}', '{}')", caller.tenant_id(), caller.session_id());
         let mut sql = begin_sql(&enter, caller.action(), caller.origin());
-        if let Some(Key { key_hash, request_hash }) = key {
+        if let Some(IdempotencyKey { key_hash, request_hash }) = key {
             let _ = write!(sql, "; SELECT app.claim_idempotency_key('{}', '{}')", hex(key_hash), hex(request_hash));
         }
         self.begin_by(sql).await

@@ -23,7 +23,7 @@ use super::{connector::Connector, executor::Sender, failure::Failure};
 use crate::{
     clock::SharedClock,
     error::{Code, Result},
-    lambda::Start,
+    start::Start,
 };
 
 /// How long a request waits for a connection that others hold.

@@ -17,12 +17,14 @@ use uuid::Uuid;
 
 use super::{Answer, Event, TestDatabase, TestKeys, database::RUNTIME_PASSWORD};
 use crate::{
+    app::Group,
     auth::Role,
     clock::{Clock, SystemClock},
     config::{self, Config, Faults},
-    lambda::{self, Group, Start},
+    lambda,
     routes::Routes,
     secrets::{BoxFuture, SecretSource, Secrets},
+    start::Start,
     telemetry,
 };
 

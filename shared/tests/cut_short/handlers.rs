@@ -5,10 +5,10 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::{
     App, Caller, Code, Db, Result, Routes,
+    access::Access::{AnyCaller, Public},
     audit::Action,
     db::Transaction,
     extract::Json,
-    routes::Access::{AnyCaller, Public},
 };
 use sqlx::{Executor, Row, postgres::PgRow};
 use uuid::Uuid;
