@@ -17,6 +17,7 @@ use crate::{
     auth::{Caller, Identity, Subject, bearer_token},
     error::{Code, Error, Result},
     layers::{Origin, Served},
+    rate_limit::RateLimit,
     routes::{Access, Route},
 };
 
@@ -25,16 +26,27 @@ use crate::{
 pub(crate) struct Gate {
     pub(crate) route: Route,
     pub(crate) app: Option<App>,
+    pub(crate) limit: Option<RateLimit>,
 }
 
 pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let served = request.extensions().get::<Arc<Served>>().cloned().unwrap_or_default();
     let _ = served.route.set(gate.route.path);
+    let origin = request.extensions().get::<Origin>().cloned();
+    if let Some(limit) = &gate.limit
+        && let Err(error) = admit_address(limit, origin, &served).await
+    {
+        return error.into_response();
+    }
     match (&gate.app, gate.route.access) {
         (_, Access::Public) => next.run(request).await,
         (Some(app), access) => admit(app, access, &gate.route, &served, request, next).await,
         (None, _) => Error::new(Code::Internal).into_response(),
     }
+}
+
+async fn admit_address(limit: &RateLimit, origin: Option<Origin>, served: &Served) -> Result<()> {
+    limit.admit(&origin.ok_or(Code::Internal)?, served).await
 }
 
 /// Runs the handler for a caller who may, and records it where it, or the

@@ -17,6 +17,7 @@ use crate::{
     config::{self, BaseConfig, Config, Faults},
     db::Db,
     layers::{Boundary, boundary},
+    rate_limit::RateLimit,
     routes::Routes,
     secrets::{SecretSource, Secrets, SecretsManager},
     telemetry,
@@ -38,6 +39,11 @@ pub trait Group: Clone + Send + Sync + 'static {
 
     /// What checks the callers of its routes; none where all are public.
     fn app(&self) -> Option<&App> {
+        None
+    }
+
+    /// What limits each of its POST routes.
+    fn post_limit(&self) -> Option<RateLimit> {
         None
     }
 

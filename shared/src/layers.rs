@@ -3,7 +3,7 @@
 //! 1. `boundary`: request id, clock, the one log line, headers, error bodies;
 //! 2. within it the deadline and the panic guard: both must still be logged;
 //! 3. the size of the body, before anything reads it;
-//! 4. [`crate::access`], a route's own: the caller, then the handler.
+//! 4. [`crate::access`], a route's own: the rate limit, the caller, then the handler.
 
 use std::{
     net::IpAddr,
@@ -40,6 +40,7 @@ use crate::{
     config::BaseConfig,
     db::Db,
     error::{Code, Error, Result, render},
+    rate_limit::Standing,
     telemetry::{self, RequestLine},
 };
 
@@ -112,6 +113,7 @@ impl<S: Sync> FromRequestParts<S> for Origin {
 pub(crate) struct Served {
     pub(crate) route: OnceLock<&'static str>,
     pub(crate) identity: OnceLock<Identity>,
+    pub(crate) standing: OnceLock<Standing>,
 }
 
 /// What the boundary knows of its function.
@@ -144,6 +146,9 @@ pub(crate) async fn boundary(State(boundary): State<Boundary>, mut request: Requ
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
+    }
+    if let Some(standing) = served.standing.get() {
+        standing.write(response.headers_mut());
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
