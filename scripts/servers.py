@@ -27,7 +27,7 @@ SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "databa
            "TOKEN_PUBLIC_KEYS_SECRET_ID": "token-public-keys", "TOKEN_PRIVATE_KEYS_SECRET_ID": "token-private-keys",
            "REFRESH_KEY_SECRET_ID": "refresh-key", "CURSOR_KEY_SECRET_ID": "cursor-key"}
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
-FREE_SETTINGS = ("SIGNUP", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
+FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
 
 
 @contextlib.contextmanager

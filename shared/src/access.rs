@@ -16,6 +16,7 @@ use crate::{
     auth::{Caller, Identity, Permission, Subject, bearer_token},
     error::{Code, Error, Result},
     origin::Origin,
+    rate_limit::{RateLimit, Standing},
     refusal::{Refusal, is_recorded},
 };
 
@@ -49,6 +50,7 @@ pub struct Route {
 pub(crate) struct Served {
     pub(crate) route: OnceLock<&'static str>,
     pub(crate) identity: OnceLock<Identity>,
+    pub(crate) standing: OnceLock<Standing>,
 }
 
 /// What stands before a handler.
@@ -56,16 +58,27 @@ pub(crate) struct Served {
 pub(crate) struct Gate {
     pub(crate) route: Route,
     pub(crate) app: Option<App>,
+    pub(crate) limit: Option<RateLimit>,
 }
 
 pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let served = request.extensions().get::<Arc<Served>>().cloned().unwrap_or_default();
     let _ = served.route.set(gate.route.path);
+    let origin = request.extensions().get::<Origin>().cloned();
+    if let Some(limit) = &gate.limit
+        && let Err(error) = admit_address(limit, origin, &served).await
+    {
+        return error.into_response();
+    }
     match (&gate.app, gate.route.access) {
         (_, Access::Public) => next.run(request).await,
         (Some(app), access) => admit(app, access, &gate.route, &served, request, next).await,
         (None, _) => Error::new(Code::Internal).into_response(),
     }
+}
+
+async fn admit_address(limit: &RateLimit, origin: Option<Origin>, served: &Served) -> Result<()> {
+    limit.admit(&origin.ok_or(Code::Internal)?, served).await
 }
 
 /// Runs the handler for a caller who may, and records it where it, or the

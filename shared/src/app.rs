@@ -10,6 +10,7 @@ use crate::{
     config::{Config, DatabaseConfig, Environment, Faults, TokenConfig},
     db::Db,
     page::Cursors,
+    rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
 };
@@ -30,6 +31,11 @@ pub trait Group: Clone + Send + Sync + 'static {
 
     /// What checks the callers of its routes; none where all are public.
     fn app(&self) -> Option<&App> {
+        None
+    }
+
+    /// What limits each of its POST routes.
+    fn post_limit(&self) -> Option<RateLimit> {
         None
     }
 

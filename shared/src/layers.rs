@@ -3,7 +3,7 @@
 //! 1. `boundary`: request id, clock, the one log line, headers, error bodies;
 //! 2. within it the deadline and the panic guard: both must still be logged;
 //! 3. the size of the body, before anything reads it;
-//! 4. [`crate::access`], a route's own: the caller, then the handler.
+//! 4. [`crate::access`], a route's own: the rate limit, the caller, then the handler.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -88,6 +88,9 @@ pub(crate) async fn boundary(State(boundary): State<Boundary>, mut request: Requ
         if method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
+    }
+    if let Some(standing) = served.standing.get() {
+        standing.write(response.headers_mut());
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);

@@ -8,7 +8,8 @@
 //! 6. [`extract`], [`page`], [`etag`], [`idempotency`]: the parts of a handler's signature.
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
-//! 9. [`mod@error`]: the registry of error codes and its wire forms.
+//! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
+//! 10. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.
 
@@ -26,10 +27,12 @@ pub mod extract;
 pub mod idempotency;
 pub mod lambda;
 pub mod layers;
+pub mod lockout;
 pub mod origin;
 pub mod page;
 #[cfg(feature = "password")]
 pub mod password;
+pub mod rate_limit;
 pub mod refusal;
 pub mod routes;
 pub mod secrets;

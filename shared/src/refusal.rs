@@ -33,6 +33,7 @@ impl Refusal<'_> {
     pub fn outcome(&self) -> &'static str {
         match self.reason.status().as_u16() {
             401 | 403 => "denied",
+            _ if self.reason == Code::TooManyFailedAttempts => "denied",
             _ => "failure",
         }
     }

@@ -3,6 +3,7 @@
 //! password or SQL value.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     sync::Once,
     time::Duration,
@@ -80,6 +81,9 @@ struct Wire<'a> {
     cold_start: u8,
     client_error: u8,
     server_error: u8,
+    /// What the error counts as, by its name.
+    #[serde(flatten)]
+    counted: Option<BTreeMap<&'static str, u8>>,
     #[serde(rename = "_aws")]
     aws: Emf<'a>,
 }
@@ -97,10 +101,10 @@ struct Metrics<'a> {
     namespace: &'a str,
     dimensions: [&'static [&'static str]; 2],
     #[serde(rename = "Metrics")]
-    list: [Metric; 4],
+    list: Vec<Metric>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metric {
     name: &'static str,
@@ -118,6 +122,9 @@ const METRICS: [Metric; 4] = [
 pub(crate) fn request(line: &RequestLine<'_>) {
     let RequestLine { config, now, identity, status, error, .. } = *line;
     let cause = error.filter(|error| std::error::Error::source(error).is_some()).map(|error| format!("{error:?}"));
+    // A metric of its own is named only where it counts: each name is paid for.
+    let counted = error.and_then(Error::metric);
+    let own = counted.map(|name| Metric { name, unit: "Count" });
     let wire = Wire {
         timestamp: now.format(&Rfc3339).unwrap_or_default(),
         level: if status >= 500 { "ERROR" } else { "INFO" },
@@ -135,12 +142,13 @@ pub(crate) fn request(line: &RequestLine<'_>) {
         cold_start: line.cold_start.into(),
         client_error: (400..500).contains(&status).into(),
         server_error: (status >= 500).into(),
+        counted: counted.map(|name| BTreeMap::from([(name, 1)])),
         aws: Emf {
             timestamp: now.unix_timestamp_nanos() / 1_000_000,
             cloud_watch_metrics: [Metrics {
                 namespace: &config.metrics_namespace,
                 dimensions: [&["function"], &["function", "route"]],
-                list: METRICS,
+                list: METRICS.into_iter().chain(own).collect(),
             }],
         },
     };

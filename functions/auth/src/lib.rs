@@ -3,6 +3,8 @@
 mod login;
 mod logout;
 mod me;
+#[cfg(test)]
+mod rate_limit;
 mod refresh;
 mod session;
 mod signup;

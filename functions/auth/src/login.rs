@@ -3,13 +3,13 @@
 use axum::extract::State;
 use serde::Deserialize;
 use shared::{
-    Code, Error, Result,
+    Code, Result,
     audit::Action,
     auth::{Identity, REFRESH_TOKEN_LIFE, TenantId},
     extract::Json,
+    lockout::{Attempted, Reserved},
     origin::Origin,
     password::TypedPassword,
-    refusal::refuse,
     text::{Email, Slug},
 };
 use time::OffsetDateTime;
@@ -30,38 +30,42 @@ pub(crate) struct Login {
 }
 
 /// Signs a user in with a password. Unknown tenant, unknown user, wrong
-/// password and disabled user get one answer, after the same hash.
+/// password and disabled user get one answer, after the same work: the attempt
+/// reserved, the hash, a record in a trail (of `nobody`, without a tenant).
 pub(crate) async fn login(
     State(auth): State<Auth>,
     origin: Origin,
     Json(request): Json<Login>,
 ) -> Result<Json<Tokens>> {
     let Login { tenant, email, password } = request;
-    let account = account(&auth, &tenant, &email).await?;
-    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
-    let matches = auth.passwords.verify(&password, stored).await?;
-    let Some(account) = account else { return Err(Code::InvalidCredentials.into()) };
+    let attempted = Attempted::account(&tenant, &email);
+    let account = account(&auth, &attempted, &tenant, &email).await?;
+    let reserved = Reserved::read(account.ordinal, account.locked_seconds)?;
+    let matches = auth.passwords.verify(&password, account.password_hash.clone()).await?;
     let identity = Identity { tenant: account.tenant_id, user: account.id, session: Some(auth.app.clock.new_id()) };
     let suspended = account.tenant_status == "suspended";
     let user = account.into_user().filter(|user| matches && user.status == "active");
     let code = if user.is_some() { Code::TenantSuspended } else { Code::InvalidCredentials };
     let (Some(mut user), false) = (user, suspended) else {
         let identity = Identity { session: None, ..identity };
-        return Err(refuse(&auth.app, Action::AuthLogin, &identity, &origin, Error::new(code)).await);
+        return Err(reserved.refuse(&auth.app, Action::AuthLogin, &identity, &origin, code).await);
     };
     let now = auth.app.clock.now();
-    let mut transaction = auth.app.db.begin_as(&identity, Action::AuthLogin, &origin).await?;
+    let mut transaction = auth.app.db.begin_signed_in(&identity, Action::AuthLogin, &origin, &attempted).await?;
     let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
     transaction.commit().await?;
     user.last_login_at = Some(now);
     session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).map(Json)
 }
 
-/// What is known of a tenant and an address in it: the tenant's own columns,
-/// and the user's where there is one.
+/// What is known of a tenant and an address in it: the tenant's own columns
+/// (`nobody`'s where it is unknown), the attempt that was reserved, and the
+/// user's columns where there is one and the account is not locked.
 struct Account {
     tenant_id: TenantId,
     tenant_status: String,
+    ordinal: Option<i32>,
+    locked_seconds: Option<i32>,
     id: Option<Uuid>,
     email: Option<String>,
     display_name: Option<String>,
@@ -74,21 +78,27 @@ struct Account {
     last_login_at: Option<OffsetDateTime>,
 }
 
-async fn account(auth: &Auth, slug: &str, email: &str) -> Result<Option<Account>> {
+/// Reserves the attempt and looks the account up, in one round trip. Run twice
+/// after a lost connection it may reserve two.
+async fn account(auth: &Auth, attempted: &Attempted, slug: &str, email: &str) -> Result<Account> {
+    let now = auth.app.clock.now();
     let query = || {
         sqlx::query_as!(
             Account,
-            r#"SELECT t.tenant_id AS "tenant_id!: TenantId", t.status AS "tenant_status!",
+            r#"SELECT t.tenant_id AS "tenant_id!: TenantId", t.tenant_status AS "tenant_status!",
+                      t.ordinal, t.locked_seconds,
                       u.id AS "id?", u.email AS "email?", u.display_name AS "display_name?", u.role AS "role?",
                       u.status AS "status?", u.password_hash, u.version AS "version?", u.created_at AS "created_at?",
                       u.updated_at AS "updated_at?", u.last_login_at
-                 FROM app.enter_slug($1) AS t
-                 LEFT JOIN LATERAL (SELECT * FROM users WHERE tenant_id = t.tenant_id AND email = $2) AS u ON true"#,
+                 FROM app.begin_sign_in($1, $2, $3) AS t
+                 LEFT JOIN LATERAL (SELECT * FROM users WHERE tenant_id = t.tenant_id AND email = $4) AS u ON true"#,
+            attempted.key(),
             slug,
+            now,
             email,
         )
     };
-    auth.app.db.fetch_optional(query).await
+    auth.app.db.fetch_one(query).await
 }
 
 impl Account {
@@ -107,5 +117,7 @@ impl Account {
     }
 }
 
+#[cfg(test)]
+mod lockout;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use shared::{
     auth::{RefreshTokens, Role, Signer, Subject, TenantId},
     config::{Config, Environment, Faults},
     password::Passwords,
+    rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
 };
@@ -20,6 +21,7 @@ pub struct Auth {
     pub(crate) refresh_tokens: RefreshTokens,
     pub(crate) passwords: Passwords,
     pub(crate) signup_is_open: bool,
+    post_limit: RateLimit,
 }
 
 /// The group's configuration.
@@ -28,6 +30,7 @@ pub struct AuthConfig {
     private_keys_secret_id: String,
     refresh_key_secret_id: String,
     signup_is_open: bool,
+    rate_limit_per_minute: u32,
 }
 
 impl Config for AuthConfig {
@@ -42,6 +45,9 @@ impl Config for AuthConfig {
                 "open" => Some(true),
                 "closed" => Some(false),
                 _ => None,
+            }),
+            rate_limit_per_minute: env.parsed("AUTH_RATE_LIMIT_PER_MINUTE", 60, "1 to 1000000 requests", |text| {
+                text.parse().ok().filter(|requests| (1..=1_000_000).contains(requests))
             }),
         }
     }
@@ -58,7 +64,8 @@ impl Group for Auth {
 
     fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, signup_is_open } = config;
+        let quota = config.rate_limit_per_minute;
+        let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, signup_is_open, .. } = config;
         let (issuer, audience) = (app.tokens.issuer.clone(), app.tokens.audience.clone());
         let public_keys_secret_id = app.tokens.public_keys_secret_id.clone();
         let signer = secrets.text(&private_keys_secret_id, &mut faults).and_then(|set| {
@@ -75,7 +82,9 @@ impl Group for Auth {
         }
         match (app, signer, refresh_key, passwords) {
             (Some(app), Some(signer), Some(key), Some(passwords)) => {
-                faults.or(Self { app, signer, refresh_tokens: RefreshTokens::new(&key), passwords, signup_is_open })
+                let post_limit = RateLimit::per_minute("auth", quota, &app);
+                let refresh_tokens = RefreshTokens::new(&key);
+                faults.or(Self { app, signer, refresh_tokens, passwords, signup_is_open, post_limit })
             }
             _ => Err(faults),
         }
@@ -83,6 +92,10 @@ impl Group for Auth {
 
     fn app(&self) -> Option<&App> {
         Some(&self.app)
+    }
+
+    fn post_limit(&self) -> Option<RateLimit> {
+        Some(self.post_limit.clone())
     }
 
     fn db(&self) -> Option<&Db> {

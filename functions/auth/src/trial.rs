@@ -67,6 +67,11 @@ pub(crate) async fn sql(app: &TestApp<Auth>, statement: &'static str) {
     sqlx::raw_sql(statement).execute(&mut app.superuser().await).await.unwrap();
 }
 
+/// Forgets every attempt at every account.
+pub(crate) async fn forget_attempts(app: &TestApp<Auth>) {
+    sql(app, "DELETE FROM app.sign_in_attempts").await;
+}
+
 /// The reasons of what was refused or failed under `action`, oldest first.
 pub(crate) async fn refusals(app: &TestApp<Auth>, action: &str) -> Vec<String> {
     let query = "SELECT reason FROM audit_events WHERE action = $1 AND outcome <> 'success' ORDER BY tenant_id, seq";
@@ -88,12 +93,12 @@ pub(crate) async fn dump(app: &TestApp<Auth>) -> String {
     dump
 }
 
-/// How many tenants, users, sessions, refresh tokens and audit records there are.
+/// How many tenants (but `nobody`), users, sessions, refresh tokens and audit records there are.
 pub(crate) async fn counts(app: &TestApp<Auth>) -> [i64; 5] {
     let mut superuser = app.superuser().await;
     let mut counts = [0; 5];
     for (count, query) in counts.iter_mut().zip([
-        "SELECT count(*) FROM tenants",
+        "SELECT count(*) FROM tenants WHERE slug <> '-nobody-'",
         "SELECT count(*) FROM users",
         "SELECT count(*) FROM sessions",
         "SELECT count(*) FROM refresh_tokens",

@@ -35,6 +35,7 @@ use crate::{
     auth::{Caller, Identity},
     config::{DatabaseConfig, Faults, PoolMode},
     error::{Code, Error, Result},
+    lockout::Attempted,
     origin::Origin,
     secrets::Secrets,
     start::Start,
@@ -170,11 +171,22 @@ impl Db {
     /// # Errors
     /// `SYS_002` where the database cannot be had.
     pub async fn begin_as(&self, identity: &Identity, action: Action, origin: &Origin) -> Result<Transaction> {
-        let mut sql = begin_sql(&format!("app.enter_tenant('{}')", identity.tenant.as_uuid()), action, origin);
-        for (setting, id) in [("app.user_id", identity.user), ("app.session_id", identity.session)] {
-            let id = id.as_ref().map(Uuid::to_string).unwrap_or_default();
-            let _ = write!(sql, "; SELECT set_config('{setting}', '{id}', true)");
-        }
+        self.begin_by(begin_as_sql(identity, action, origin)).await
+    }
+
+    /// The same for a sign-in that was right, and clears its account's counter.
+    ///
+    /// # Errors
+    /// `SYS_002` where the database cannot be had.
+    pub async fn begin_signed_in(
+        &self,
+        identity: &Identity,
+        action: Action,
+        origin: &Origin,
+        attempted: &Attempted,
+    ) -> Result<Transaction> {
+        let mut sql = begin_as_sql(identity, action, origin);
+        let _ = write!(sql, "; SELECT app.clear_attempts('{}')", hex(attempted.key()));
         self.begin_by(sql).await
     }
 
@@ -236,6 +248,15 @@ fn begin_sql(enter: &str, action: Action, origin: &Origin) -> String {
         origin.request_id.as_str(),
         origin.source_address_text().unwrap_or_default(),
     )
+}
+
+fn begin_as_sql(identity: &Identity, action: Action, origin: &Origin) -> String {
+    let mut sql = begin_sql(&format!("app.enter_tenant('{}')", identity.tenant.as_uuid()), action, origin);
+    for (setting, id) in [("app.user_id", identity.user), ("app.session_id", identity.session)] {
+        let id = id.as_ref().map(Uuid::to_string).unwrap_or_default();
+        let _ = write!(sql, "; SELECT set_config('{setting}', '{id}', true)");
+    }
+    sql
 }
 
 /// `bytes` as a Postgres `bytea` literal.

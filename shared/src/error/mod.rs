@@ -27,6 +27,7 @@ struct Inner {
     fields: Vec<FieldError>,
     retry_after_seconds: Option<u64>,
     token_sent: bool,
+    counted_as: Option<&'static str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -49,6 +50,7 @@ impl Error {
             fields: Vec::new(),
             retry_after_seconds: None,
             token_sent: false,
+            counted_as: None,
             source: None,
         }))
     }
@@ -88,6 +90,17 @@ impl Error {
     #[must_use]
     pub(crate) fn token_sent(self) -> Self {
         self.with(|inner| inner.token_sent = true)
+    }
+
+    /// Has the request's line in the log count it as the metric `name`.
+    #[must_use]
+    pub fn counted_as(self, name: &'static str) -> Self {
+        self.with(|inner| inner.counted_as = Some(name))
+    }
+
+    /// The metric that it is counted as, if it is one's own.
+    pub(crate) fn metric(&self) -> Option<&'static str> {
+        self.0.counted_as
     }
 
     /// Its code.

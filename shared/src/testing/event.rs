@@ -108,8 +108,10 @@ impl Event {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The headers.
+    /// The headers, but for those of the rate limit, which tell two answers apart.
     pub headers: HeaderMap,
+    /// `RateLimit-Policy` and `RateLimit`; empty where there is none.
+    pub rate_limit: [String; 2],
     /// The body's bytes.
     pub bytes: Bytes,
     /// The log's lines, in order.

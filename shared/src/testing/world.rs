@@ -130,11 +130,16 @@ impl<G: Group> TestApp<G> {
     pub async fn send(&self, event: Event) -> Answer {
         telemetry::capture::drain();
         let Ok(response) = lambda::respond(self.router.clone(), event.into_request()).await;
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        let rate_limit = ["ratelimit-policy", "ratelimit"].map(|name| {
+            let value = parts.headers.remove(name);
+            value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        });
         let log = telemetry::capture::drain();
         Answer {
             status: parts.status,
             headers: parts.headers,
+            rate_limit,
             bytes: body.to_vec().into(),
             log: log.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
         }
@@ -231,6 +236,8 @@ fn read<C: Config>(database: &TestDatabase, settings: &[(&str, &str)]) -> C {
         ("REFRESH_KEY_SECRET_ID", "refresh-key"),
         ("CURSOR_KEY_SECRET_ID", "cursor-key"),
         ("SIGNUP", "open"),
+        // Enough for a test that is about something else.
+        ("AUTH_RATE_LIMIT_PER_MINUTE", "1000000"),
         // Enough for every lane of a hash.
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "8192"),
     ];

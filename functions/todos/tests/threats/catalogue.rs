@@ -4,13 +4,19 @@ use shared::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
 
 /// What keeps no tenant's rows.
-const NO_TENANT: &[&str] = &["_sqlx_migrations"];
+const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts"];
 /// A tenant is its own tenant.
 const TENANT_BY_ID: &str = "tenants";
 /// Uniqueness over all tenants: an organization's name at sign-in.
 const UNIQUE_OVER_ALL: &[&str] = &["tenants_slug_key"];
 /// What runs with its owner's rights, as signatures.
-const SECURITY_DEFINERS: &[&str] = &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"];
+const SECURITY_DEFINERS: &[&str] = &[
+    "app.audit_append(text,text,text,uuid,uuid,uuid,text,text)",
+    "app.clean_up_attempts(integer)",
+    "app.clear_attempts(bytea)",
+    "app.count_request(bytea,timestamp with time zone,integer)",
+    "app.reserve_attempt(bytea,timestamp with time zone)",
+];
 
 /// Every rule, as a query for what breaks it. `$1`: exempt names.
 const RULES: &[(&str, &[&str], &str)] = &[
@@ -145,7 +151,7 @@ async fn every_table_keeps_its_tenants_apart() {
         .unwrap();
     assert!(tables >= 7 && TENANT_BY_ID == "tenants");
     let definers: Vec<String> = sqlx::query_scalar(
-        "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND pronamespace = 'app'::regnamespace",
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND pronamespace = 'app'::regnamespace ORDER BY 1",
     )
     .fetch_all(&mut superuser)
     .await
