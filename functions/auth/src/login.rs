@@ -7,6 +7,7 @@ use shared::{
     access::refuse,
     audit::Action,
     auth::{Identity, REFRESH_TOKEN_LIFE, TenantId},
+    db::Transaction,
     extract::Json,
     layers::Origin,
     password::TypedPassword,
@@ -39,7 +40,7 @@ pub(crate) async fn login(
     let Login { tenant, email, password } = request;
     let account = account(&auth, &tenant, &email).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
-    let matches = auth.passwords.verify(&password, stored).await?;
+    let matches = auth.passwords.verify(&password, stored.clone()).await?;
     let Some(account) = account else { return Err(Code::InvalidCredentials.into()) };
     let identity = Identity { tenant: account.tenant_id, user: account.id, session: Some(auth.app.clock.new_id()) };
     let suspended = account.tenant_status == "suspended";
@@ -49,8 +50,12 @@ pub(crate) async fn login(
         let identity = Identity { session: None, ..identity };
         return Err(refuse(&auth.app, Action::AuthLogin, &identity, &origin, Error::new(code)).await);
     };
+    let renewed = Renewed::of(&auth, &password, stored).await?;
     let now = auth.app.clock.now();
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthLogin, &origin).await?;
+    if let Some(renewed) = renewed {
+        renewed.keep(&mut transaction, &identity).await?;
+    }
     let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
     transaction.commit().await?;
     user.last_login_at = Some(now);
@@ -107,5 +112,40 @@ impl Account {
     }
 }
 
+/// A hash that was made otherwise than we make them now, and a new one of the
+/// same password.
+struct Renewed {
+    old: String,
+    new: String,
+}
+
+impl Renewed {
+    /// Made before the transaction begins, since a hash takes longer than all
+    /// of it.
+    async fn of(auth: &Auth, password: &TypedPassword, stored: Option<String>) -> Result<Option<Self>> {
+        let Some(old) = stored else { return Ok(None) };
+        let new = auth.passwords.upgrade(password, &old).await?;
+        Ok(new.map(|new| Self { old, new }))
+    }
+
+    /// Puts the new hash in the place of the old one, unless the password has
+    /// been changed in the meantime.
+    async fn keep(self, transaction: &mut Transaction, identity: &Identity) -> Result<()> {
+        let Self { old, new } = self;
+        sqlx::query!(
+            "UPDATE users SET password_hash = $4 WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
+            identity.tenant.as_uuid(),
+            identity.user,
+            old,
+            new,
+        )
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod stored_hashes;
 #[cfg(test)]
 mod tests;
