@@ -10,7 +10,7 @@ import zipfile
 
 # A guesser tries passwords first, then words and names: a word at rank 10 comes as late as a password at 100.
 PASSWORDS, WORDS = 1, 10
-# (last rank, price): what `common_passwords.rs` adds for an entry, in tenths of the decimal logarithm of the guesses.
+# (last rank, price): what `shared/src/password/common.rs` adds for an entry, in tenths of the decimal logarithm of the guesses.
 PRICES = [(100, 20), (1_000, 30), (10_000, 40), (1_000_000, 50)]
 # What it adds for characters that belong to no entry.
 DIGIT_OR_SIGN, LETTER = 10, 14

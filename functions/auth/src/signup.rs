@@ -55,6 +55,14 @@ struct Tenant {
     status: &'static str,
 }
 
+impl Signup {
+    /// What the account will be called, which its password may not be made of.
+    fn names(&self) -> [&str; 4] {
+        let display_name = self.display_name.as_deref().unwrap_or_default();
+        [&self.email, display_name, &self.organization.slug, &self.organization.name]
+    }
+}
+
 /// Creates a tenant and its first admin, and signs them in.
 pub(crate) async fn signup(
     State(auth): State<Auth>,
@@ -64,6 +72,7 @@ pub(crate) async fn signup(
     if !auth.signup_is_open {
         return Err(Code::SignupClosed.into());
     }
+    request.password.check_against("password", &request.names())?;
     let hash = auth.passwords.hash(&request.password).await?;
     let (clock, now) = (&auth.app.clock, auth.app.clock.now());
     let tenant = TenantId::of_new_tenant(clock.as_ref());

@@ -7,7 +7,7 @@ use shared::{
     app::Group,
     auth::{RefreshTokens, Role, Signer, Subject, TenantId},
     config::{Config, Environment, Faults},
-    password::Passwords,
+    password::{Passwords, Peppers},
     rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
@@ -29,6 +29,7 @@ pub struct AuthConfig {
     app: AppConfig,
     private_keys_secret_id: String,
     refresh_key_secret_id: String,
+    pepper_secret_id: String,
     signup_is_open: bool,
     rate_limit_per_minute: u32,
 }
@@ -41,6 +42,8 @@ impl Config for AuthConfig {
                 .required("TOKEN_PRIVATE_KEYS_SECRET_ID", "the name or ARN of the secret with the private JWK Set"),
             refresh_key_secret_id: env
                 .required("REFRESH_KEY_SECRET_ID", "the name or ARN of the secret with the key of refresh tokens"),
+            pepper_secret_id: env
+                .required("PASSWORD_PEPPER_SECRET_ID", "the name or ARN of the secret with the peppers of passwords"),
             signup_is_open: env.parsed("SIGNUP", false, "open or closed", |text| match text {
                 "open" => Some(true),
                 "closed" => Some(false),
@@ -58,14 +61,15 @@ impl Group for Auth {
 
     fn secret_ids(config: &AuthConfig) -> Vec<&str> {
         let mut ids = App::secret_ids(&config.app);
-        ids.extend([&*config.private_keys_secret_id, &*config.refresh_key_secret_id]);
+        ids.extend([&*config.private_keys_secret_id, &*config.refresh_key_secret_id, &*config.pepper_secret_id]);
         ids
     }
 
     fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let quota = config.rate_limit_per_minute;
-        let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, signup_is_open, .. } = config;
+        let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, pepper_secret_id, signup_is_open, .. } =
+            config;
         let (issuer, audience) = (app.tokens.issuer.clone(), app.tokens.audience.clone());
         let public_keys_secret_id = app.tokens.public_keys_secret_id.clone();
         let signer = secrets.text(&private_keys_secret_id, &mut faults).and_then(|set| {
@@ -73,7 +77,10 @@ impl Group for Auth {
             signer.map_err(|fault| faults.push(format!("the secret {private_keys_secret_id} {fault}"))).ok()
         });
         let refresh_key = secrets.key(&refresh_key_secret_id, &mut faults);
-        let passwords = Passwords::new(start.base.memory_mib).map_err(|fault| faults.push(fault)).ok();
+        let peppers: Option<Peppers> = secrets.json(&pepper_secret_id, Peppers::FORM, &mut faults);
+        let passwords = peppers.and_then(|peppers| {
+            Passwords::new(start.base.memory_mib, peppers).map_err(|fault| faults.push(fault)).ok()
+        });
         let app = App::build(app, secrets, start).map_err(|more| faults.extend(more)).ok();
         if let (Some(app), Some(signer)) = (&app, &signer)
             && !accepts_its_own(app, signer)

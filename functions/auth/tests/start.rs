@@ -9,6 +9,8 @@ use shared::testing::{EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD, TestDat
 const BINARY: &str = env!("CARGO_BIN_EXE_auth");
 const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA";
 
+const PEPPER: &str = r#"{"current":1,"keys":{"1":"YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8"}}"#;
+
 struct Setting {
     database: TestDatabase,
     secrets: EmulatedSecrets,
@@ -25,6 +27,7 @@ impl Setting {
             ("token-public-keys", set(keys.public_jwk())),
             ("token-private-keys", set(keys.private_jwk())),
             ("refresh-key", KEY.to_owned()),
+            ("password-pepper", PEPPER.to_owned()),
             ("cursor-key", KEY.to_owned()),
         ];
         let value = |name: &str| changed.iter().find(|(changed, _)| *changed == name).map(|(_, value)| *value);
@@ -68,7 +71,7 @@ async fn with_all_that_it_needs_it_serves_real_events_and_tells_no_secret_at_any
     let log = process.kill();
     let signed_up: Value = serde_json::from_str(event("auth-signup")["body"].as_str().unwrap()).unwrap();
     let (password, email) = (signed_up["password"].as_str().unwrap(), signed_up["email"].as_str().unwrap());
-    for secret in [access, refresh, password, email, RUNTIME_PASSWORD, KEY] {
+    for secret in [access, refresh, password, email, RUNTIME_PASSWORD, KEY, &PEPPER[26..69]] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     let requests = log.lines().filter(|line| line.contains(r#""message":"request""#));
@@ -90,6 +93,7 @@ async fn an_empty_environment_is_refused_with_every_name() {
         "TOKEN_PUBLIC_KEYS_SECRET_ID",
         "TOKEN_PRIVATE_KEYS_SECRET_ID",
         "REFRESH_KEY_SECRET_ID",
+        "PASSWORD_PEPPER_SECRET_ID",
         "CURSOR_KEY_SECRET_ID",
     ] {
         assert!(faults.contains(name), "{name}: {faults}");
@@ -99,7 +103,7 @@ async fn an_empty_environment_is_refused_with_every_name() {
 
 #[tokio::test]
 async fn missing_secrets_are_refused_with_every_id() {
-    let names = ["database", "token-public-keys", "token-private-keys", "refresh-key", "cursor-key"];
+    let names = ["database", "token-public-keys", "token-private-keys", "refresh-key", "password-pepper", "cursor-key"];
     for missing in names.map(|name| vec![name]).into_iter().chain([names.to_vec()]) {
         let none: Vec<_> = missing.iter().map(|name| (*name, None)).collect();
         let setting = Setting::with(&none).await;
@@ -118,29 +122,33 @@ async fn malformed_secrets_are_refused_with_every_id_and_no_value() {
     torn["x"] = other.public_jwk()["x"].clone();
     let torn = json!({ "keys": [torn] }).to_string();
     let weak = json!({ "keys": [{ "kty": "oct", "kid": "s3cret", "k": "s3cret" }] }).to_string();
-    for [database, public, private, refresh, cursor] in [
-        ["s3cret", "s3cret", "s3cret", "s3cret", "s3cret"],
-        [r#"{"username":"s3cret"}"#, &weak, &torn, "czNjcmV0", "s3cret=="],
+    for [database, public, private, refresh, pepper, cursor] in [
+        ["s3cret", "s3cret", "s3cret", "s3cret", "s3cret", "s3cret"],
+        [r#"{"username":"s3cret"}"#, &weak, &torn, "czNjcmV0", r#"{"current":2,"keys":{"1":"s3cret"}}"#, "s3cret=="],
         [
             r#"{"username":7,"password":"s3cret"}"#,
             r#"{"keys":[]}"#,
             r#"{"keys":["s3cret"]}"#,
             &KEY[1..],
+            &PEPPER.replace(":1", ":2"),
             &KEY.repeat(2),
         ],
-        ["[]", &weak, &json!({ "keys": [other.public_jwk()] }).to_string(), " ", "\u{0}"],
+        ["[]", &weak, &json!({ "keys": [other.public_jwk()] }).to_string(), " ", KEY, "\u{0}"],
     ] {
         let setting = Setting::with(&[
             ("database", Some(database)),
             ("token-public-keys", Some(public)),
             ("token-private-keys", Some(private)),
             ("refresh-key", Some(refresh)),
+            ("password-pepper", Some(pepper)),
             ("cursor-key", Some(cursor)),
         ])
         .await;
         let faults = refused(&Process::start(BINARY, &[], &setting.environment(&[])).ended());
-        assert!(faults.starts_with("5 faults"), "{faults}");
-        for name in ["database", "token-public-keys", "token-private-keys", "refresh-key", "cursor-key"] {
+        assert!(faults.starts_with("6 faults"), "{faults}");
+        for name in
+            ["database", "token-public-keys", "token-private-keys", "refresh-key", "password-pepper", "cursor-key"]
+        {
             assert!(faults.contains(&format!("the secret {} ", setting.secrets.id(name))), "{name}: {faults}");
         }
         for value in ["s3cret", "czNjcmV0", &KEY[1..], torn.split('"').max_by_key(|part| part.len()).unwrap()] {

@@ -42,6 +42,7 @@ impl EmulatedSecrets {
             ("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-public-keys"),
             ("TOKEN_PRIVATE_KEYS_SECRET_ID", "token-private-keys"),
             ("REFRESH_KEY_SECRET_ID", "refresh-key"),
+            ("PASSWORD_PEPPER_SECRET_ID", "password-pepper"),
             ("CURSOR_KEY_SECRET_ID", "cursor-key"),
         ];
         let secrets = secrets.map(|(variable, name)| (variable, self.id(name)));

@@ -28,6 +28,9 @@ use crate::{
     telemetry,
 };
 
+const PEPPERS: [&str; 2] =
+    ["YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8", "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8"];
+
 /// The machine's clock, set forward at will.
 #[derive(Default)]
 pub struct TestClock(AtomicI64);
@@ -217,6 +220,9 @@ fn fill(secrets: &TestSecrets, keys: &TestKeys, database: &TestDatabase) {
     secrets.set("token-public-keys", set(keys.public_jwk()));
     secrets.set("token-private-keys", set(keys.private_jwk()));
     secrets.set("refresh-key", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA");
+    let [one, two] = PEPPERS;
+    secrets.set("password-pepper", json!({ "current": 1, "keys": { "1": one } }).to_string());
+    secrets.set("password-pepper-rotated", json!({ "current": 2, "keys": { "1": one, "2": two } }).to_string());
     secrets.set("cursor-key", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8");
 }
 
@@ -234,6 +240,7 @@ fn read<C: Config>(database: &TestDatabase, settings: &[(&str, &str)]) -> C {
         ("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-public-keys"),
         ("TOKEN_PRIVATE_KEYS_SECRET_ID", "token-private-keys"),
         ("REFRESH_KEY_SECRET_ID", "refresh-key"),
+        ("PASSWORD_PEPPER_SECRET_ID", "password-pepper"),
         ("CURSOR_KEY_SECRET_ID", "cursor-key"),
         ("SIGNUP", "open"),
         // Enough for a test that is about something else.

@@ -6,7 +6,7 @@ use shared::{
 
 use crate::{
     Auth,
-    trial::{PASSWORD, Pair, acme, concurrent, counts, dump, me, signup, sql},
+    trial::{PASSWORD, Pair, acme, concurrent, counts, dump, login, me, signup, sql},
 };
 
 const PATH: &str = "/api/v1/auth/signup";
@@ -141,6 +141,59 @@ async fn every_field_is_checked_and_named() {
 }
 
 #[tokio::test]
+async fn a_password_is_taken_whole_or_not_at_all() {
+    let app = TestApp::start(crate::routes()).await;
+    let ideographs = |count: usize| ('\u{4e00}'..).step_by(7).take(count).collect::<String>();
+    for (slug, password) in [
+        ("twelve", ideographs(12)),
+        ("the-most", ideographs(128)),
+        // 24 scalar values, 12 after NFC.
+        ("composed", "aeiouyaouiey".chars().flat_map(|c| [c, '\u{308}']).collect()),
+        ("odd", "\u{1}\u{202e}🦀 \u{7f}\t\u{feff}\u{10ffff} ß漢\n".to_owned()),
+    ] {
+        let mut body = signup(slug);
+        body["password"] = password.clone().into();
+        let answer = app.send(Event::post(PATH, &body)).await;
+        assert_eq!(answer.status, 201, "{slug}: {:?}", answer.log);
+        assert_eq!(app.send(login(slug, "ada@acme.example", &password)).await.status, 200, "{slug}");
+        let mut cut = password;
+        cut.pop();
+        assert_eq!(app.send(login(slug, "ada@acme.example", &cut)).await.code(), "AUTH_005", "{slug}");
+    }
+    for password in [ideographs(11), ideographs(129), format!("{}\0", ideographs(12)), "a\u{308}".repeat(11)] {
+        let mut body = signup("refused");
+        body["password"] = password.into();
+        let answer = app.send(Event::post(PATH, &body)).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (422, "VAL_001"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_common_or_the_accounts_own_name_is_refused_with_advice() {
+    let app = TestApp::start(crate::routes()).await;
+    for (password, advice) in [
+        ("passwordpassword", "must be harder to guess"),
+        ("P@ssw0rd2024!!", "must be harder to guess"),
+        ("123456789012", "must be harder to guess"),
+        ("ada@acme.example", "must not be made of"),
+        ("countess-lovelace!", "must not be made of"),
+        ("northwind-7-north", "must not be made of"),
+        ("!!CinilcEmca!!", "must not be made of"),
+        ("Acme-Clinic-77", "must not be made of"),
+    ] {
+        let mut body = signup("northwind");
+        (body["password"], body["display_name"]) = (password.into(), "Countess Lovelace".into());
+        let answer = app.send(Event::post(PATH, &body)).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (422, "VAL_001"), "{password}");
+        let field = &answer.json()["error"]["fields"][0];
+        assert_eq!(field["field"], "password");
+        assert!(field["message"].as_str().unwrap().starts_with(advice), "{password}: {field}");
+        assert!(!format!("{answer:?}").contains(password));
+    }
+    assert_eq!(counts(&app).await, [0; 5]);
+}
+
+#[tokio::test]
 async fn the_password_stands_nowhere_in_plain() {
     let app = TestApp::start(crate::routes()).await;
     let answer = app.send(Event::post(PATH, &signup("acme"))).await;
@@ -151,7 +204,7 @@ async fn the_password_stands_nowhere_in_plain() {
     let refused = app.send(Event::post(PATH, &body)).await;
     assert!(!format!("{refused:?}").contains(PASSWORD));
     let dump = dump(&app).await;
-    assert!(dump.contains("ada@acme.example") && dump.contains("$argon2id$v=19$m=65536,t=3,p=4$"));
+    assert!(dump.contains("ada@acme.example") && dump.contains("$argon2id$v=19$m=65536,t=3,p=4,keyid=MQ$"));
     assert!(!dump.contains(PASSWORD));
 }
 
