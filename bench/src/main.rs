@@ -11,6 +11,7 @@ mod function;
 mod http1;
 mod measure;
 mod process;
+mod rank;
 mod relay;
 mod report;
 mod runtime_api;

@@ -1,5 +1,7 @@
 //! The tables, and the same as JSON.
 
+mod timing;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::table::{Table, ms, number};
 pub(crate) struct Report {
     init: Table,
     warm: Table,
+    timing: Table,
+    pairs: Table,
     sizes: Table,
     goals: Table,
     notes: Vec<String>,
@@ -48,6 +52,11 @@ impl Default for Report {
                     "blocks",
                 ],
             ),
+            timing: Table::new(
+                "Refused sign-ins, taking turns (ms)",
+                &["refused for", "samples", "p50", "p95", "trips"],
+            ),
+            pairs: Table::new("Refused sign-ins: P(the one is faster)", &["one", "other", "P", "by chance", ""]),
             sizes: Table::new("Size (MB)", &["function", "binary", "zip", "peak memory"]),
             goals: Table::new("Goals", &["goal", "measured", "at most", "unit", ""]),
             notes: Vec::new(),
@@ -209,7 +218,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for table in [&self.init, &self.warm, &self.sizes, &self.goals] {
+        for table in [&self.init, &self.warm, &self.timing, &self.pairs, &self.sizes, &self.goals] {
             write!(f, "{table}")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))

@@ -13,7 +13,20 @@ use crate::{Result, progress};
 /// How many todos the user has.
 pub(crate) const ROWS: usize = 20;
 
-const PASSWORD: &str = "measured vermilion harbour 7";
+/// The password of whoever signs up.
+pub(crate) const PASSWORD: &str = "measured vermilion harbour 7";
+
+/// `POST /auth/signup`.
+pub(crate) fn signup(slug: &str) -> Vec<u8> {
+    let mut event = Event::new("POST", "/api/v1/auth/signup");
+    event.body = Some(json!({
+        "organization": { "slug": slug, "name": "Bench" },
+        "email": "ada@example.com",
+        "password": PASSWORD,
+        "display_name": "Ada"
+    }));
+    event.to_bytes()
+}
 
 /// The user.
 pub(crate) struct Session {
@@ -30,15 +43,8 @@ impl Session {
     pub(crate) fn open(setting: &Setting) -> Result<Self> {
         progress("signing up");
         let slug = format!("bench-{}", unix_ms());
-        let mut signup = Event::new("POST", "/api/v1/auth/signup");
-        signup.body = Some(json!({
-            "organization": { "slug": slug, "name": "Bench" },
-            "email": "ada@example.com",
-            "password": PASSWORD,
-            "display_name": "Ada"
-        }));
         let mut auth = Function::start(setting, "auth", Distance::Near)?;
-        let answer: Value = serde_json::from_str(&auth.expect(201, &signup.to_bytes())?.body)?;
+        let answer: Value = serde_json::from_str(&auth.expect(201, &signup(&slug))?.body)?;
         let token = answer["access_token"].as_str().ok_or("signup gave no access_token")?.to_owned();
         let session = Self { slug, token, created: Cell::new(0) };
         let mut todos = Function::start(setting, "todos", Distance::Near)?;

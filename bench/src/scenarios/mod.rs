@@ -2,6 +2,7 @@
 
 mod init;
 mod size;
+mod timing;
 mod warm;
 
 use crate::args::Args;
@@ -11,7 +12,7 @@ use crate::setting::{Distance, Setting, variable};
 use crate::{Result, progress};
 
 /// The scenarios' names.
-pub(crate) const NAMES: [&str; 6] = ["init", "live", "list", "create", "login", "size"];
+pub(crate) const NAMES: [&str; 7] = ["init", "live", "list", "create", "login", "timing", "size"];
 
 const HELLO: &str = "floor-hello";
 const SELECT: &str = "floor-select";
@@ -37,6 +38,9 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
         init::run(args, setting, &mut report)?;
     }
     warm::run(args, setting, &mut report)?;
+    if args.wants("timing") {
+        timing::run(args, setting, &mut report)?;
+    }
     if args.wants("size") {
         size::run(setting, &mut report)?;
     }
