@@ -128,21 +128,24 @@ def start_aws(port, values):
 
 def local_secrets(state):
     """Kept in a file, since moto forgets: tokens and passwords stay good over a restart."""
-    path = state / "secrets.json"
-    if not path.exists():
-        def base64url(data):
-            return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    def base64url(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
-        key = ec.generate_private_key(ec.SECP256R1()).private_numbers()
-        x, y, d = (base64url(n.to_bytes(32, "big")) for n in (key.public_numbers.x, key.public_numbers.y, key.private_value))
-        public = {"kty": "EC", "crv": "P-256", "kid": secrets.token_hex(8), "alg": "ES256", "use": "sig", "x": x, "y": y}
-        write_private(path, json.dumps({
-            "database": json.dumps({"username": "tenantry_runtime", "password": secrets.token_urlsafe(24)}),
-            "database-owner": json.dumps({"username": "postgres", "password": secrets.token_urlsafe(24)}),
-            "token-private-keys": json.dumps({"keys": [{**public, "d": d}]}),
-            "token-public-keys": json.dumps({"keys": [public]}),
-            "refresh-key": base64url(secrets.token_bytes(32)),
-            "password-pepper": json.dumps({"current": 1, "keys": {"1": base64url(secrets.token_bytes(32))}}),
-            "cursor-key": base64url(secrets.token_bytes(32)),
-        }, indent=1))
-    return json.loads(path.read_text())
+    key = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+    x, y, d = (base64url(n.to_bytes(32, "big")) for n in (key.public_numbers.x, key.public_numbers.y, key.private_value))
+    public = {"kty": "EC", "crv": "P-256", "kid": secrets.token_hex(8), "alg": "ES256", "use": "sig", "x": x, "y": y}
+    values = {
+        "database": json.dumps({"username": "tenantry_runtime", "password": secrets.token_urlsafe(24)}),
+        "database-owner": json.dumps({"username": "postgres", "password": secrets.token_urlsafe(24)}),
+        "token-private-keys": json.dumps({"keys": [{**public, "d": d}]}),
+        "token-public-keys": json.dumps({"keys": [public]}),
+        "refresh-key": base64url(secrets.token_bytes(32)),
+        "password-pepper": json.dumps({"current": 1, "keys": {"1": base64url(secrets.token_bytes(32))}}),
+        "cursor-key": base64url(secrets.token_bytes(32)),
+    }
+    path = state / "secrets.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    if values.keys() - kept.keys():  # all of them, or those that came with a later version
+        kept = values | kept
+        write_private(path, json.dumps(kept, indent=1))
+    return kept

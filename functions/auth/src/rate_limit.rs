@@ -3,11 +3,14 @@
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::Value;
-use shared::testing::{Event, TestApp, TestDatabase, TestKeys};
+use shared::{
+    config,
+    testing::{Event, TestApp, TestDatabase, TestKeys},
+};
 use time::Duration;
 
 use crate::{
-    Auth,
+    Auth, AuthConfig,
     trial::{PASSWORD, login, refresh},
 };
 
@@ -114,5 +117,15 @@ async fn without_the_database_nothing_is_let_through() {
         let answer = app.send(Event::post(route.path, &Value::Null)).await;
         assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "SYS_002"), "{}", route.path);
         assert_eq!(answer.rate_limit, ["\"auth\";q=60;w=60", ""]);
+    }
+}
+
+#[test]
+fn a_quota_that_is_none_is_a_fault() {
+    for (quota, faulty) in [("0", true), ("-1", true), ("many", true), ("1000001", true), ("1", false), ("", false)] {
+        let faults =
+            config::from_lookup::<AuthConfig>(&|name| (name == "AUTH_RATE_LIMIT_PER_MINUTE").then(|| quota.to_owned()));
+        let faults = faults.err().map(|faults| faults.to_string()).unwrap_or_default();
+        assert_eq!(faults.contains("AUTH_RATE_LIMIT_PER_MINUTE must be 1 to 1000000 requests"), faulty, "{quota}");
     }
 }

@@ -6,7 +6,7 @@ use sqlx::Executor;
 
 use crate::{
     Auth,
-    trial::{PASSWORD, acme, counts, login, sql},
+    trial::{PASSWORD, acme, counts, forget_attempts, login, sql},
 };
 
 const ADA: &str = "ada@acme.example";
@@ -15,6 +15,7 @@ const CURRENT: &str = "$argon2id$v=19$m=65536,t=3,p=4,keyid=MQ$";
 const BCRYPT: &str = "$2b$05$abcdefghijklmnopqrstuuIAMotokjvqxS37l/xxPOkoAA/z9PVFG";
 
 async fn store(app: &TestApp<Auth>, hash: &str) {
+    forget_attempts(app).await;
     let mut superuser = app.superuser().await;
     sqlx::query("UPDATE users SET password_hash = $1").bind(hash).execute(&mut superuser).await.unwrap();
 }
