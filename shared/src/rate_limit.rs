@@ -1,7 +1,7 @@
 //! Rate limits: at most so many requests per source address and minute, over
 //! all execution environments.
 //!
-//! A group declares its limit once ([`crate::lambda::Group::post_limit`]); the
+//! A group declares its limit once ([`crate::app::Group::post_limit`]); the
 //! gate of every POST route of it then counts before anything else is done, in
 //! one round trip. Where the count cannot be had the answer is 503.
 
