@@ -1,9 +1,11 @@
 //! `POST /api/v1/auth/logout`
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use shared::{Caller, Db, Result, extract::Query};
+
+use crate::cookie::{self, SetCookie};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,8 +30,9 @@ enum Scope {
 pub(crate) async fn logout(
     caller: Caller,
     State(db): State<Db>,
+    headers: HeaderMap,
     Query(Parameters { scope }): Query<Parameters>,
-) -> Result<StatusCode> {
+) -> Result<(SetCookie, StatusCode)> {
     let mut transaction = db.begin(&caller).await?;
     sqlx::query!(
         r#"WITH ended AS (
@@ -49,7 +52,8 @@ pub(crate) async fn logout(
     .fetch_one(&mut transaction)
     .await?;
     transaction.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
+    Ok((cookie, StatusCode::NO_CONTENT))
 }
 
 #[cfg(test)]

@@ -83,6 +83,20 @@ impl Event {
         self.header("content-type", content_type)
     }
 
+    /// Sets a form body (RFC 6749, appendix B).
+    #[must_use]
+    pub fn form(self, pairs: &[(&str, &str)]) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.body("application/x-www-form-urlencoded", &body)
+    }
+
+    /// Sends cookies along, as API Gateway hands them over.
+    #[must_use]
+    pub fn cookies(mut self, cookies: &[String]) -> Self {
+        self.0["cookies"] = cookies.into();
+        self
+    }
+
     /// Sets the address that API Gateway saw.
     #[must_use]
     pub fn source_address(mut self, address: &str) -> Self {
