@@ -313,16 +313,34 @@ mod tests {
 
     #[test]
     fn a_web_origin_is_a_scheme_a_host_and_perhaps_a_port() {
-        for origin in
-            ["https://app.example.com", "https://app.example.com:8443", "http://127.0.0.1:3000", "http://localhost", "http://[::1]:80"]
-        {
+        for origin in [
+            "https://app.example.com",
+            "https://app.example.com:8443",
+            "http://127.0.0.1:3000",
+            "http://localhost",
+            "http://[::1]:80",
+        ] {
             assert!(is_web_origin(origin), "{origin}");
         }
         for other in [
-            "", "null", "*", "https://", "https://*", "https://App.example.com", "https://app.example.com/",
-            "https://app.example.com:", "https://app.example.com:0", "https://app.example.com:080",
-            "https://app.example.com:99999", "https://u@app.example.com", "https://a b", "http://app.example.com",
-            "http://localhost.example.com", "ftp://app.example.com", "app.example.com", " https://app.example.com",
+            "",
+            "null",
+            "*",
+            "https://",
+            "https://*",
+            "https://App.example.com",
+            "https://app.example.com/",
+            "https://app.example.com:",
+            "https://app.example.com:0",
+            "https://app.example.com:080",
+            "https://app.example.com:99999",
+            "https://u@app.example.com",
+            "https://a b",
+            "http://app.example.com",
+            "http://localhost.example.com",
+            "ftp://app.example.com",
+            "app.example.com",
+            " https://app.example.com",
         ] {
             assert!(!is_web_origin(other), "{other}");
         }

@@ -14,7 +14,8 @@ impl AllowedOrigins {
     /// Reads `ALLOWED_ORIGINS`, separated by commas. Where it is not set, no
     /// page may.
     pub(crate) fn read(env: &mut Environment<'_>) -> Self {
-        let list = |text: &str| text.split(',').map(|origin| is_web_origin(origin).then(|| origin.to_owned())).collect();
+        let list =
+            |text: &str| text.split(',').map(|origin| is_web_origin(origin).then(|| origin.to_owned())).collect();
         let expected = "https origins (http on loopback), separated by commas, without paths, wildcards or blanks";
         Self(env.parsed("ALLOWED_ORIGINS", Vec::new(), expected, list))
     }

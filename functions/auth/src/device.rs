@@ -36,7 +36,8 @@ const LONGEST: usize = 40;
 /// `Firefox on Windows`, `curl`, `Unknown device`.
 pub(crate) fn label(user_agent: Option<&str>) -> String {
     let text = user_agent.unwrap_or_default();
-    let named = |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| text.contains(part)).map(|(_, name)| *name);
+    let named =
+        |names: &[(&str, &'static str)]| names.iter().find(|(part, _)| text.contains(part)).map(|(_, name)| *name);
     match (named(&PROGRAMS), named(&SYSTEMS)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(program), None) => program.to_owned(),

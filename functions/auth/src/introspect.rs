@@ -23,12 +23,12 @@ pub(crate) struct Asked {
 pub(crate) struct Introspection {
     active: bool,
     #[serde(flatten)]
-    token: Option<Token>,
+    token: Option<Described>,
 }
 
 /// What a good token says.
 #[derive(Debug, Serialize)]
-struct Token {
+struct Described {
     token_use: TokenUse,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
@@ -93,19 +93,32 @@ impl Presented {
         Some(Self { tenant: subject.tenant.as_uuid(), session: subject.session, claims, hash: None })
     }
 
-    fn answer(self, live: Live) -> Option<Token> {
+    fn answer(self, live: Live) -> Option<Described> {
         let Live { user_id: sub, role, issued_at, expires_at } = live;
         let (sid, tenant_id) = (self.session, self.tenant);
         if let Some(RegisteredClaims { iss, aud, jti, iat, exp }) = self.claims {
             let permissions: Vec<_> = Role::try_from(&*role).ok()?.permissions().map(Permission::as_str).collect();
             let (token_use, token_type, scope) = (TokenUse::AccessToken, Some("Bearer"), Some(permissions.join(" ")));
             let (iss, aud, jti) = (Some(iss), Some(aud), Some(jti));
-            return Some(Token { token_use, token_type, scope, iss, aud, jti, sub, iat, exp, sid, tenant_id, role });
+            return Some(Described {
+                token_use,
+                token_type,
+                scope,
+                iss,
+                aud,
+                jti,
+                sub,
+                iat,
+                exp,
+                sid,
+                tenant_id,
+                role,
+            });
         }
         let (iat, exp) = (issued_at?.unix_timestamp(), expires_at?.unix_timestamp());
         let (token_use, token_type, scope) = (TokenUse::RefreshToken, None, None);
         let (iss, aud, jti) = (None, None, None);
-        Some(Token { token_use, token_type, scope, iss, aud, jti, sub, iat, exp, sid, tenant_id, role })
+        Some(Described { token_use, token_type, scope, iss, aud, jti, sub, iat, exp, sid, tenant_id, role })
     }
 }
 

@@ -1,5 +1,6 @@
 //! API Gateway events (HTTP API, payload format 2.0), and what comes back.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -72,7 +73,8 @@ impl Event {
 
     /// Sets a JSON body.
     #[must_use]
-    pub fn json(self, body: &Value) -> Self {
+    pub fn json(mut self, body: &Value) -> Self {
+        self.0["isBase64Encoded"] = false.into();
         self.body("application/json", &body.to_string())
     }
 
@@ -83,11 +85,12 @@ impl Event {
         self.header("content-type", content_type)
     }
 
-    /// Sets a form body (RFC 6749, appendix B).
+    /// Sets a form body (RFC 6749, appendix B), encoded as API Gateway does.
     #[must_use]
-    pub fn form(self, pairs: &[(&str, &str)]) -> Self {
+    pub fn form(mut self, pairs: &[(&str, &str)]) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        self.body("application/x-www-form-urlencoded", &body)
+        self.0["isBase64Encoded"] = true.into();
+        self.body("application/x-www-form-urlencoded", &STANDARD.encode(body))
     }
 
     /// Sends cookies along, as API Gateway hands them over.

@@ -82,7 +82,8 @@ async fn the_list_has_pages() {
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         target = format!("{PATH}?limit=1&cursor={cursor}");
     }
-    let all: Vec<_> = list(&app, &pair.access).await.as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+    let all: Vec<_> =
+        list(&app, &pair.access).await.as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
     assert_eq!((seen.len(), seen), (3, all));
     assert_eq!(app.send(Event::get(&format!("{PATH}?cursor=forged")).bearer(&pair.access)).await.code(), "VAL_001");
 }
@@ -96,7 +97,10 @@ async fn one_that_is_ended_is_over_at_once_and_recorded() {
     assert_eq!((answer.status.as_u16(), answer.bytes.len()), (204, 0));
     assert_eq!(me(&app, &first.access).await, "AUTH_006");
     assert_eq!(app.send(refresh(&first.refresh)).await.code(), "AUTH_007");
-    assert_eq!((me(&app, &second.access).await.as_str(), list(&app, &second.access).await.as_array().unwrap().len()), ("none", 1));
+    assert_eq!(
+        (me(&app, &second.access).await.as_str(), list(&app, &second.access).await.as_array().unwrap().len()),
+        ("none", 1)
+    );
     let tenant = answer.request_line()["tenant_id"].as_str().unwrap().parse().unwrap();
     let ended = ("auth.sessions.delete".into(), "success".into(), None, id(&sessions[1]).parse().ok());
     assert_eq!(app.trail(tenant).await.iter().filter(|record| **record == ended).count(), 1);
@@ -111,7 +115,8 @@ async fn a_session_of_another_user_or_tenant_is_as_one_that_is_not_there() {
     let ada = app.tenant("acme").await;
     let (colleague, stranger) = (app.member(ada.tenant, Role::Admin).await, app.tenant("other").await);
     let ended = app.member(ada.tenant, Role::Viewer).await;
-    let own_ended = "UPDATE sessions SET ended_at = now(), user_id = (SELECT user_id FROM sessions WHERE id = $1) WHERE id = $2";
+    let own_ended =
+        "UPDATE sessions SET ended_at = now(), user_id = (SELECT user_id FROM sessions WHERE id = $1) WHERE id = $2";
     sqlx::query(own_ended).bind(ada.session).bind(ended.session).execute(&mut app.superuser().await).await.unwrap();
     let unknown = end(&app, &ada.token, "0199b1a0-0000-7000-8000-000000000000").await;
     assert_eq!((unknown.status.as_u16(), &*unknown.code()), (404, "RES_001"));
