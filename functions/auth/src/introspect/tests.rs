@@ -1,7 +1,7 @@
 use http::Method;
 use serde_json::{Value, json};
 use shared::{
-    auth::Role,
+    auth::{Permission, Role},
     testing::{Event, Member, TestApp},
 };
 
@@ -33,7 +33,7 @@ async fn a_good_access_token_is_described_by_its_claims() {
     let token = app.keys.sign(&claims);
     let expected = json!({
         "active": true, "token_use": "access_token", "token_type": "Bearer",
-        "scope": Role::Viewer.permissions().map(|permission| permission.as_str()).collect::<Vec<_>>().join(" "),
+        "scope": Role::Viewer.permissions().map(Permission::as_str).collect::<Vec<_>>().join(" "),
         "iss": claims["iss"], "aud": claims["aud"], "jti": claims["jti"], "sub": member.user, "iat": claims["iat"],
         "exp": claims["exp"], "sid": member.session, "tenant_id": member.tenant, "role": "viewer",
     });
