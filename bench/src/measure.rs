@@ -10,6 +10,9 @@ use crate::setting::{Distance, Setting};
 use crate::stats::Times;
 use crate::{Result, progress};
 
+/// Takes each answer's body.
+type Answered<'a> = Box<dyn Fn(&Value) + 'a>;
+
 /// What is invoked, and with what.
 pub(crate) struct Subject<'a> {
     /// What the table calls it.
@@ -26,7 +29,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) trips_at_most: Option<f64>,
     status: u64,
     event: Box<dyn Fn() -> Vec<u8> + 'a>,
-    answered: Option<Box<dyn Fn(&Value) + 'a>>,
+    answered: Option<Answered<'a>>,
 }
 
 impl<'a> Subject<'a> {
