@@ -152,3 +152,6 @@ fn by_turns(tenants: Vec<Uuid>, random: Uuid) -> VecDeque<Uuid> {
     }
     tenants
 }
+
+#[cfg(test)]
+mod tests;
