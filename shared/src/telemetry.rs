@@ -99,7 +99,7 @@ struct Emf<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Metrics<'a> {
     namespace: &'a str,
-    dimensions: [&'static [&'static str]; 2],
+    dimensions: &'static [&'static [&'static str]],
     #[serde(rename = "Metrics")]
     list: Vec<Metric>,
 }
@@ -147,12 +147,49 @@ pub(crate) fn request(line: &RequestLine<'_>) {
             timestamp: now.unix_timestamp_nanos() / 1_000_000,
             cloud_watch_metrics: [Metrics {
                 namespace: &config.metrics_namespace,
-                dimensions: [&["function"], &["function", "route"]],
+                dimensions: &[&["function"], &["function", "route"]],
                 list: METRICS.into_iter().chain(own).collect(),
             }],
         },
     };
-    if let Ok(mut bytes) = serde_json::to_vec(&wire) {
+    write(&wire);
+}
+
+/// Counts of what a function did outside any request, on the wire.
+#[derive(Serialize)]
+struct CountsWire<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'a str,
+    function: &'a str,
+    #[serde(flatten)]
+    counts: BTreeMap<&'static str, u64>,
+    #[serde(rename = "_aws")]
+    aws: Emf<'a>,
+}
+
+/// Writes one line that says what was done outside any request; each of its
+/// counts is a metric (EMF).
+pub fn counts(config: &BaseConfig, now: OffsetDateTime, message: &str, counts: &[(&'static str, u64)]) {
+    write(&CountsWire {
+        timestamp: now.format(&Rfc3339).unwrap_or_default(),
+        level: "INFO",
+        message,
+        function: &config.function_name,
+        counts: counts.iter().copied().collect(),
+        aws: Emf {
+            timestamp: now.unix_timestamp_nanos() / 1_000_000,
+            cloud_watch_metrics: [Metrics {
+                namespace: &config.metrics_namespace,
+                dimensions: &[&["function"]],
+                list: counts.iter().map(|(name, _)| Metric { name, unit: "Count" }).collect(),
+            }],
+        },
+    });
+}
+
+fn write(line: &impl Serialize) {
+    if let Ok(mut bytes) = serde_json::to_vec(line) {
         bytes.push(b'\n');
         let _ = Lines.write_all(&bytes);
     }

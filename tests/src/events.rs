@@ -98,5 +98,7 @@ fn every_event_is_one_that_api_gateway_would_send() {
 
 #[test]
 fn the_events_of_ops_are_actions() {
-    assert_eq!(serde_json::from_value::<ops::Action>(event("ops-migrate")).unwrap(), ops::Action::Migrate {});
+    let action = |name: &str| serde_json::from_value::<ops::Action>(event(name)).unwrap();
+    assert_eq!(action("ops-migrate"), ops::Action::Migrate {});
+    assert_eq!(action("ops-clean-up"), ops::Action::CleanUp {});
 }

@@ -143,7 +143,7 @@ async fn live(auth: &Auth, caller: &Caller, presented: Option<&Presented>) -> Re
                          LEFT JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id
                                AND r.generation = s.generation AND r.token_hash = $4 AND r.expires_at > now()
                         WHERE s.tenant_id = caller.tenant_id AND s.id = $3
-                          AND app.session_lives(s.ended_at, s.last_used_at, s.expires_at)
+                          AND app.session_lives(s.ended_at, s.over_at)
                         LIMIT 1) AS s"#,
             caller.tenant_id(),
             caller.session_id(),

@@ -1,6 +1,7 @@
 //! What operators do: each action is an event `{"action":"..."}`, and each
 //! answers with JSON.
 
+mod clean_up;
 mod migrate;
 
 use serde::Deserialize;
@@ -16,6 +17,8 @@ use shared::{
 pub enum Action {
     /// Brings the schema up to this build, and gives the runtime role its password.
     Migrate {},
+    /// Deletes what is over, in every tenant.
+    CleanUp {},
 }
 
 /// The function's configuration.
@@ -44,5 +47,6 @@ impl Config for OpsConfig {
 pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Value, String> {
     match action {
         Action::Migrate {} => migrate::migrate(start, config).await,
+        Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }

@@ -10,6 +10,8 @@ mod connector;
 mod executor;
 mod failure;
 #[cfg(feature = "migrate")]
+pub mod maintenance;
+#[cfg(feature = "migrate")]
 pub mod migrate;
 #[cfg(feature = "migrate")]
 mod scram;

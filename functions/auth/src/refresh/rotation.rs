@@ -90,7 +90,7 @@ async fn session_of(auth: &Auth, transaction: &mut Transaction, token: &RefreshT
              JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.generation = $3
              JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.status = 'active'
              JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
-            WHERE s.tenant_id = $1 AND s.id = $2 AND app.session_lives(s.ended_at, s.last_used_at, s.expires_at)
+            WHERE s.tenant_id = $1 AND s.id = $2 AND app.session_lives(s.ended_at, s.over_at)
               AND r.token_hash = $4 AND (r.expires_at > now() OR r.rotated_at IS NOT NULL)
               FOR UPDATE OF s, r"#,
         token.tenant.as_uuid(),
