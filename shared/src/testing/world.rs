@@ -198,7 +198,7 @@ impl<G: Group> TestApp<G> {
     pub fn claims(&self, member: &Member) -> Value {
         let now = self.clock.now().unix_timestamp();
         json!({
-            "iss": "https://auth.example.com", "aud": "tenantry", "sub": member.user, "sid": member.session,
+            "iss": "https://auth.example.com/api/v1", "aud": "tenantry", "sub": member.user, "sid": member.session,
             "tenant_id": member.tenant, "role": member.role, "jti": self.clock.new_id(),
             "iat": now, "exp": now + 900,
         })
@@ -235,7 +235,7 @@ fn read<C: Config>(database: &TestDatabase, settings: &[(&str, &str)]) -> C {
         ("DATABASE_NAME", &name),
         ("DATABASE_TLS", "disable"),
         ("DATABASE_SECRET_ID", "database"),
-        ("TOKEN_ISSUER", "https://auth.example.com"),
+        ("TOKEN_ISSUER", "https://auth.example.com/api/v1"),
         ("TOKEN_AUDIENCE", "tenantry"),
         ("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-public-keys"),
         ("TOKEN_PRIVATE_KEYS_SECRET_ID", "token-private-keys"),

@@ -43,9 +43,9 @@ async fn a_claim_that_does_not_fit_is_refused() {
         ("aud", json!(7), false),
         ("aud", json!(["tenantry", 7]), false),
         ("aud", json!(["tenantry"]), false),
-        ("iss", json!("https://auth.example.com/"), false),
+        ("iss", json!("https://auth.example.com/api/v1/"), false),
         ("iss", json!("https://evil.example"), false),
-        ("iss", json!(["https://auth.example.com"]), false),
+        ("iss", json!(["https://auth.example.com/api/v1"]), false),
         ("sub", json!(""), false),
         ("sub", json!("ada"), false),
         ("sid", json!(null), false),
@@ -92,11 +92,11 @@ async fn a_token_ends_to_the_second_and_lives_an_hour_at_most() {
 fn the_second_of_exp_is_past_it() {
     let keys = TestKeys::generate("test-key");
     let set = json!({ "keys": [keys.public_jwk()] }).to_string();
-    let verifier = Verifier::new(&set, "https://auth.example.com".into(), "tenantry".into()).unwrap();
+    let verifier = Verifier::new(&set, "https://auth.example.com/api/v1".into(), "tenantry".into()).unwrap();
     let start = OffsetDateTime::from_unix_timestamp(1_795_255_200).unwrap();
     let id = Uuid::nil();
     let claims = |iat: i64| {
-        json!({ "iss": "https://auth.example.com", "aud": "tenantry", "sub": id, "sid": id, "jti": id, "tenant_id": id,
+        json!({ "iss": "https://auth.example.com/api/v1", "aud": "tenantry", "sub": id, "sid": id, "jti": id, "tenant_id": id,
                 "role": "viewer", "iat": iat, "nbf": iat, "exp": iat + 900 })
     };
     let token = keys.sign(&claims(start.unix_timestamp()));
