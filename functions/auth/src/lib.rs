@@ -7,6 +7,8 @@ mod me;
 mod rate_limit;
 mod refresh;
 mod session;
+#[cfg(test)]
+mod signing;
 mod signup;
 mod state;
 #[cfg(test)]

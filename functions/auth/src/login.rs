@@ -59,9 +59,10 @@ pub(crate) async fn login(
         renewed.keep(&mut transaction, &identity).await?;
     }
     let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
-    transaction.commit().await?;
     user.last_login_at = Some(now);
-    session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).map(Json)
+    let tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
+    transaction.commit().await?;
+    Ok(Json(tokens))
 }
 
 /// What is known of a tenant and an address in it: the tenant's own columns

@@ -56,8 +56,9 @@ pub(crate) async fn refresh(
         }
     }
     let user = used(&mut transaction, &successor, session.user_id, now).await?;
+    let tokens = session::tokens(&auth, &successor, session.life_of_successor(now), user, now).await?;
     transaction.commit().await?;
-    session::tokens(&auth, &successor, session.life_of_successor(now), user, now).map(Json)
+    Ok(Json(tokens))
 }
 
 /// What a token of a live session is worth.

@@ -80,8 +80,8 @@ pub(crate) async fn signup(
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
     let user = create(&mut transaction, &identity, &request, &hash, now).await?;
     let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
+    let tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
     transaction.commit().await?;
-    let tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now)?;
     let Organization { slug, name } = request.organization;
     let tenant = Tenant { id: tenant.as_uuid(), slug, name, status: "active" };
     Ok((StatusCode::CREATED, Json(SignedUp { tokens, tenant })))

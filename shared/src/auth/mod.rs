@@ -2,7 +2,8 @@
 
 mod caller;
 mod claims;
-mod key_set;
+mod content;
+mod keys;
 mod permission;
 mod refresh_token;
 mod signer;
@@ -10,7 +11,7 @@ mod token;
 mod verifier;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
-pub use key_set::KeyFault;
+pub use keys::{Algorithm, KeyFault, PublishedKey, SigningKey};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
 pub use signer::{AccessToken, Signer};
