@@ -32,6 +32,8 @@ actions! {
     AuthRefresh = "auth.refresh";
     AuthLogout = "auth.logout";
     AuthMe = "auth.me";
+    AuthJwks = "auth.jwks";
+    AuthDiscovery = "auth.discovery";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -1,4 +1,5 @@
-//! Accounts and sessions: sign-up, sign-in, refresh, sign-out.
+//! Accounts and sessions: sign-up, sign-in, refresh, sign-out, and the
+//! keys of our tokens.
 
 mod login;
 mod logout;
@@ -14,6 +15,7 @@ mod state;
 #[cfg(test)]
 mod trial;
 mod user;
+mod well_known;
 
 use http::Method;
 use shared::{
@@ -33,4 +35,12 @@ pub fn routes() -> Routes<Auth> {
         .route(Method::POST, "/api/v1/auth/refresh", Public, Action::AuthRefresh, refresh::refresh)
         .route(Method::POST, "/api/v1/auth/logout", AnyCaller, Action::AuthLogout, logout::logout)
         .route(Method::GET, "/api/v1/auth/me", AnyCaller, Action::AuthMe, me::me)
+        .route(Method::GET, "/api/v1/.well-known/jwks.json", Public, Action::AuthJwks, well_known::jwks)
+        .route(
+            Method::GET,
+            "/api/v1/.well-known/openid-configuration",
+            Public,
+            Action::AuthDiscovery,
+            well_known::discovery,
+        )
 }

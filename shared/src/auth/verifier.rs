@@ -54,6 +54,12 @@ impl Verifier {
         Ok(Self { keys, issuer, audience })
     }
 
+    /// The issuer of the tokens that it takes.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The public keys that everybody may have.
     #[must_use]
     pub fn published_keys(&self) -> Vec<PublishedKey> {
