@@ -42,8 +42,9 @@ pub(super) async fn rotate(auth: &Auth, token: &RefreshToken, origin: &Origin) -
         }
     }
     let user = used(&mut transaction, &successor, session.user_id, now).await?;
+    let tokens = session::tokens(auth, &successor, session.life_of_successor(now), user, now).await?;
     transaction.commit().await?;
-    session::tokens(auth, &successor, session.life_of_successor(now), user, now)
+    Ok(tokens)
 }
 
 /// What a token of a live session is worth.
