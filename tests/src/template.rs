@@ -47,11 +47,20 @@ pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 #[test]
-fn the_clean_up_is_all_that_a_schedule_starts() {
+fn schedules_clean_up_and_go_on_with_a_rotation() {
     let schedules = events("Schedule", ["Schedule", "Input"]);
-    let [(binary, [schedule, input])] = schedules.as_slice() else { panic!("{schedules:?}") };
-    assert_eq!((&**binary, &**schedule), ("ops", "rate(1 hour)"));
-    assert_eq!(serde_json::from_str::<ops::Action>(input).unwrap(), ops::Action::CleanUp {});
+    let action = |input: &str| serde_json::from_str::<ops::Action>(input).unwrap();
+    let mut started: Vec<_> = schedules
+        .iter()
+        .map(|(binary, [schedule, input])| (&**binary, &**schedule, format!("{:?}", action(input))))
+        .collect();
+    started.sort();
+    let go_on = ops::Action::RotateKeys { only_continue: true, force: false };
+    let clean_up = ops::Action::CleanUp {};
+    assert_eq!(
+        started,
+        [("ops", "rate(1 hour)", format!("{clean_up:?}")), ("ops", "rate(10 minutes)", format!("{go_on:?}"))]
+    );
 }
 
 /// The pattern that API Gateway chooses for a path, which is the most specific
