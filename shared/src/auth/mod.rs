@@ -2,6 +2,7 @@
 
 mod caller;
 mod claims;
+mod introspection;
 mod key_set;
 mod permission;
 mod refresh_token;
@@ -10,6 +11,7 @@ mod token;
 mod verifier;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
+pub use introspection::RegisteredClaims;
 pub use key_set::KeyFault;
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
