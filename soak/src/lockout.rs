@@ -1,0 +1,22 @@
+//! A2: of fifty wrong passwords at once five are evaluated, a hundred times of
+//! a hundred. The long form of a test, which stands beside its short one.
+
+use std::process::{Command, Stdio};
+
+use crate::{Result, progress};
+
+/// Runs the test; its own output goes to stderr.
+///
+/// # Errors
+/// It failed, or did not run.
+pub(crate) fn run() -> Result<()> {
+    progress("lockout: 50 wrong passwords at once, 100 times");
+    let arguments = "test --package auth --lib hundred -- --ignored --exact";
+    let test = "login::lockout::of_fifty_wrong_passwords_at_once_five_are_evaluated_a_hundred_times_of_a_hundred";
+    let output = Command::new("cargo").args(arguments.split(' ')).arg(test).stderr(Stdio::inherit()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && text.contains("1 passed") {
+        return Ok(());
+    }
+    Err(format!("100 runs of 100 were expected\n{text}").into())
+}
