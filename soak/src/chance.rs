@@ -28,3 +28,21 @@ impl Chance {
         these[self.below(these.len())]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_chooses_the_same_and_every_choice_comes() {
+        let choices = |seed| {
+            let mut chance = Chance::new(seed);
+            (0..1000).map(|_| chance.below(10)).collect::<Vec<_>>()
+        };
+        assert_eq!(choices(7), choices(7));
+        assert_ne!(choices(7), choices(8));
+        assert!(
+            (0..10).all(|number| (70..130).contains(&choices(7).iter().filter(|chosen| **chosen == number).count()))
+        );
+    }
+}

@@ -14,9 +14,9 @@ pub(crate) fn run() -> Result<()> {
     let arguments = "test --package auth --lib hundred -- --ignored --exact";
     let test = "login::lockout::of_fifty_wrong_passwords_at_once_five_are_evaluated_a_hundred_times_of_a_hundred";
     let output = Command::new("cargo").args(arguments.split(' ')).arg(test).stderr(Stdio::inherit()).output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && text.contains("1 passed") {
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && said.contains("1 passed") {
         return Ok(());
     }
-    Err(format!("100 runs of 100 were expected\n{text}").into())
+    Err(format!("100 runs of 100 were expected\n{said}").into())
 }

@@ -24,7 +24,7 @@ use mutant::{Forge, KINDS};
 /// A valid token goes with each so many mutants: it must still be one.
 const VALID_EVERY: usize = 100;
 /// New tokens are signed after so many.
-const RENEW_EVERY: usize = 2000;
+const RENEW_EVERY: usize = 500;
 
 /// Sends so many mutants to `GET /api/v1/auth/me` and prints what they got.
 ///

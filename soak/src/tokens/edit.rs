@@ -119,9 +119,9 @@ pub(crate) fn twice(object: &mut Object, name: &str, chance: &mut Chance) {
     let value = if chance.below(2) == 0 { object.get(name) } else { chance.one_of(&ODD).to_owned() };
     object.set(name, object.get(name));
     if chance.below(2) == 0 {
-        object.add(name, value)
+        object.add(name, value);
     } else {
-        object.add_escaped(name, value)
+        object.add_escaped(name, value);
     }
     if chance.below(2) == 0 {
         object.reverse();

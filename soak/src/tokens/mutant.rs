@@ -191,7 +191,9 @@ fn flip_text(token: &str, bits: usize, chance: &mut Chance) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Flips bits of the header, the claims or the signature.
+/// Flips bits of the header, the claims or the signature. (Not all bits of the
+/// signature: of (r, s) the twin (r, n - s) verifies too, by the nature of
+/// ECDSA. It says the same of the same claims, and chance does not find it.)
 fn flip_bytes(token: &str, bits: usize, chance: &mut Chance) -> String {
     let mut parts: Vec<_> = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap_or_default()).collect();
     let part = chance.below(parts.len());
@@ -221,15 +223,21 @@ fn cut(token: &str, chance: &mut Chance) -> String {
     }
 }
 
-/// Takes each part from one of two tokens, or changes their places.
+/// Takes each part from one of two tokens, changes their places, or joins the
+/// beginning of one to the end of the other.
 fn swap(token: &str, other: &str, chance: &mut Chance) -> String {
-    let (mut mixed, other): (Vec<_>, Vec<_>) = (token.split('.').collect(), other.split('.').collect());
-    if chance.below(3) == 0 {
+    let (mut mixed, parts): (Vec<_>, Vec<_>) = (token.split('.').collect(), other.split('.').collect());
+    let way = chance.below(5);
+    if way < 2 {
+        let place = chance.below(token.len().min(other.len()));
+        return format!("{}{}", &token[..place], &other[place..]);
+    }
+    if way == 2 {
         mixed.rotate_left(1 + chance.below(2));
     } else {
         for part in 0..3 {
             if chance.below(2) == 0 {
-                mixed[part] = other[part];
+                mixed[part] = parts[part];
             }
         }
     }
@@ -270,5 +278,51 @@ fn add_parts(token: &str, other: &str, chance: &mut Chance) -> String {
         3 => token.replacen('.', "..", 1),
         4 => format!("{token},{other}"),
         _ => format!("{token} {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn forge() -> Forge {
+        let claims = |tenant: &str| json!({ "iss": "https://a.example", "sub": "s", "iat": 1000, "tenant_id": tenant });
+        Forge::new(&Arc::new(TestKeys::generate("k")), &[claims("a"), claims("b")]).unwrap()
+    }
+
+    #[test]
+    fn the_shares_are_hundredths() {
+        assert_eq!(KINDS.iter().map(|(_, share)| share).sum::<usize>(), 100);
+    }
+
+    #[test]
+    fn no_mutant_is_a_valid_token_and_few_are_the_same() {
+        let (forge, mut chance) = (forge(), Chance::new(1));
+        for (kind, (name, _)) in KINDS.iter().enumerate() {
+            let mutants: HashSet<_> = (0..50).map(|_| forge.mutant(kind, &mut chance)).collect();
+            assert!(mutants.len() > 10, "{name}: {}", mutants.len());
+            assert!(forge.valid().iter().all(|token| !mutants.contains(token)), "{name}");
+        }
+    }
+
+    #[test]
+    fn another_spelling_can_hold_the_same_bytes() {
+        use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+        let lenient = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+        let lenient = GeneralPurpose::new(
+            &base64::alphabet::URL_SAFE,
+            lenient.with_encode_padding(false).with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
+        );
+        let (forge, mut chance) = (forge(), Chance::new(2));
+        let token = &forge.valid()[0];
+        let signature = |token: &str| lenient.decode(token.rsplit('.').next().unwrap());
+        let same = (0..200).map(|_| respell(token, &mut chance)).filter(|mutant| {
+            mutant != token && signature(mutant).is_ok_and(|bytes| bytes == signature(token).unwrap())
+        });
+        assert!(same.count() > 10);
     }
 }

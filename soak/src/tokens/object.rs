@@ -60,3 +60,23 @@ impl Object {
 pub(crate) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_may_stand_twice_and_its_other_spelling_is_the_same_name() {
+        let mut object = Object::of(&json!({ "alg": "ES256", "kid": "k" }));
+        assert_eq!(object.text(), r#"{"alg":"ES256","kid":"k"}"#);
+        object.add_escaped("alg", r#""none""#);
+        assert_eq!(object.text(), r#"{"alg":"ES256","kid":"k","\u0061lg":"none"}"#);
+        let read: Value = serde_json::from_str(&object.text()).unwrap();
+        assert_eq!(read, json!({ "alg": "none", "kid": "k" }));
+        object.remove("alg");
+        object.set("kid", "7");
+        assert_eq!((object.get("kid"), object.get("typ")), ("7".to_owned(), "null".to_owned()));
+    }
+}
