@@ -3,12 +3,19 @@ SET LOCAL ROLE tenantry_owner;
 
 COMMENT ON COLUMN sessions.last_used_at IS 'The last sign-in or refresh: a read writes nothing.';
 
--- Whether a session lives: not ended, within its 30 days, and used in the last
--- 7. The one place that says so; it is inlined, so indexes serve it.
-CREATE FUNCTION app.session_lives(ended_at timestamptz, last_used_at timestamptz, expires_at timestamptz)
-    RETURNS boolean
+-- The moment from which a session can never be used again: it was ended, its
+-- 30 days were over, or nobody used it for 7 days, whichever came first. A
+-- column, because row-level security lets an index be searched by comparisons
+-- of columns alone: what computes might leak. (Days are counted in UTC, since
+-- an expression that depends on a time zone cannot be stored.)
+ALTER TABLE sessions ADD COLUMN over_at timestamptz NOT NULL GENERATED ALWAYS AS (
+    least(ended_at, expires_at, (last_used_at AT TIME ZONE 'UTC' + interval '7 days') AT TIME ZONE 'UTC')) STORED;
+
+-- Whether a session lives. The one place that says so; it is inlined. One that
+-- was ended while this transaction waited was so after its now().
+CREATE FUNCTION app.session_lives(ended_at timestamptz, over_at timestamptz) RETURNS boolean
     LANGUAGE sql STABLE
-AS $$ SELECT ended_at IS NULL AND expires_at > now() AND last_used_at > now() - interval '7 days' $$;
+AS $$ SELECT ended_at IS NULL AND over_at > now() $$;
 
 CREATE OR REPLACE FUNCTION app.enter(tenant uuid, session uuid)
     RETURNS TABLE (tenant_id uuid, session_id uuid, user_id uuid)
@@ -19,7 +26,7 @@ DECLARE
 BEGIN
     PERFORM set_config('app.tenant_id', tenant::text, true);
     SELECT s.user_id, t.status AS tenant_status,
-           app.session_lives(s.ended_at, s.last_used_at, s.expires_at) AND u.status = 'active' AS session_lives
+           app.session_lives(s.ended_at, s.over_at) AND u.status = 'active' AS session_lives
       INTO live
       FROM public.sessions s
       JOIN public.users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
@@ -72,7 +79,7 @@ BEGIN
          WHERE tenant_id = tenant AND ended_at IS NULL AND id IN (
              SELECT s.id FROM public.sessions s
               WHERE s.tenant_id = tenant AND s.user_id = owner AND s.id <> beginning
-                AND app.session_lives(s.ended_at, s.last_used_at, s.expires_at)
+                AND app.session_lives(s.ended_at, s.over_at)
               ORDER BY s.last_used_at DESC, s.id DESC OFFSET most - 1)
         RETURNING id
     )
@@ -86,7 +93,7 @@ END
 $$;
 
 GRANT EXECUTE ON FUNCTION
-    app.session_lives(timestamptz, timestamptz, timestamptz),
+    app.session_lives(timestamptz, timestamptz),
     app.end_other_sessions(uuid, uuid),
     app.end_surplus_sessions(uuid, uuid, integer)
     TO tenantry_runtime;

@@ -19,15 +19,7 @@ GRANT USAGE ON SCHEMA app TO tenantry_maintenance;
 CREATE POLICY maintenance ON tenants FOR SELECT TO tenantry_maintenance USING (true);
 GRANT SELECT (id) ON tenants TO tenantry_maintenance;
 
--- The moment from which a session can never be used again: it was ended, its
--- 30 days were over, or nobody used it for 7 days, whichever came first. A
--- column, because row-level security lets an index be searched by comparisons
--- of columns alone: what computes might leak. (Days are counted in UTC, since
--- an expression that depends on a time zone cannot be stored.)
-ALTER TABLE sessions
-    ADD COLUMN over_at timestamptz NOT NULL GENERATED ALWAYS AS (
-        least(ended_at, expires_at, (last_used_at AT TIME ZONE 'UTC' + interval '7 days') AT TIME ZONE 'UTC')) STORED,
-    ADD COLUMN tokens_deleted boolean NOT NULL DEFAULT false;
+ALTER TABLE sessions ADD COLUMN tokens_deleted boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN sessions.tokens_deleted IS
     'Set by the clean-up: the session is over and none of its refresh tokens is left. Keeps it from looking again.';
 CREATE INDEX sessions_over ON sessions (tenant_id, tokens_deleted, over_at);

@@ -43,7 +43,7 @@ def servers(state, pg_port, aws_port, durable):
             "DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": str(pg_port), "DATABASE_NAME": "tenantry",
             "DATABASE_TLS": "disable",
             **{variable: f"tenantry/local/{name}" for variable, name in SECRETS.items()},
-            "TOKEN_ISSUER": f"http://127.0.0.1:{setting('PORT')}", "TOKEN_AUDIENCE": "tenantry",
+            "TOKEN_ISSUER": f"http://127.0.0.1:{setting('PORT')}/api/v1", "TOKEN_AUDIENCE": "tenantry",
             "SIGNUP": "open", "ALLOWED_ORIGINS": f"http://127.0.0.1:{setting('PORT')},http://localhost:3000",
             **{name: setting(name) for name in FREE_SETTINGS if setting(name)},
             "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",

@@ -89,7 +89,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     };
     let (mut parts, body) = request.into_parts();
     let object = object_id(&mut parts).await;
-    let response = match authenticate(app, &parts.headers) {
+    let response = match authenticate(app, &parts.headers).await {
         Err((error, identity)) => {
             identity.map(|identity| served.identity.set(identity));
             error.into_response()
@@ -121,9 +121,9 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     response
 }
 
-fn authenticate(app: &App, headers: &http::HeaderMap) -> Result<Subject, (Error, Option<Identity>)> {
+async fn authenticate(app: &App, headers: &http::HeaderMap) -> Result<Subject, (Error, Option<Identity>)> {
     let token = bearer_token(headers).map_err(|error| (error, None))?;
-    app.verifier.verify(token, app.clock.now()).map_err(|refused| {
+    app.verifier.verify(token, app.clock.now()).await.map_err(|refused| {
         let identity = refused.subject.map(|subject| Identity {
             tenant: subject.tenant,
             user: Some(subject.user),

@@ -27,7 +27,11 @@ pub trait Group: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// All that is wrong with the secrets.
-    fn build(config: Self::Config, secrets: &Secrets, start: &Start) -> Result<Self, Faults>;
+    fn build(
+        config: Self::Config,
+        secrets: &Secrets,
+        start: &Start,
+    ) -> impl Future<Output = Result<Self, Faults>> + Send;
 
     /// What checks the callers of its routes; none where all are public.
     fn app(&self) -> Option<&App> {
@@ -88,13 +92,9 @@ impl Group for App {
         vec![&config.database.secret_id, &config.tokens.public_keys_secret_id, &config.cursor_key_secret_id]
     }
 
-    fn build(config: AppConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
+    async fn build(config: AppConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let TokenConfig { issuer, audience, public_keys_secret_id } = config.tokens;
-        let verifier = secrets.text(&public_keys_secret_id, &mut faults).and_then(|set| {
-            let verifier = Verifier::new(secrecy::ExposeSecret::expose_secret(set), issuer, audience);
-            verifier.map_err(|fault| faults.push(format!("the secret {public_keys_secret_id} {fault}"))).ok()
-        });
+        let verifier = Verifier::new(config.tokens, secrets).map_err(|more| faults.extend(more)).ok();
         let cursor_key = secrets.key(&config.cursor_key_secret_id, &mut faults);
         let db = Db::new(config.database, secrets, start, &mut faults);
         match (db, verifier, cursor_key) {

@@ -37,6 +37,8 @@ actions! {
     AuthSessionsDelete = "auth.sessions.delete";
     AuthIntrospect = "auth.introspect";
     AuthRevoke = "auth.revoke";
+    AuthJwks = "auth.jwks";
+    AuthDiscovery = "auth.discovery";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -231,7 +231,8 @@ impl Config for DatabaseConfig {
 /// Who issues our tokens, and for whom.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
-    /// The issuer, as it stands in `iss`.
+    /// The issuer, as it stands in `iss`: the API's base URL, to which the
+    /// paths of its documents are added (OpenID Connect Discovery 1.0, 4).
     pub issuer: String,
     /// The audience, as it stands in `aud`.
     pub audience: String,
@@ -243,8 +244,11 @@ impl Config for TokenConfig {
     fn read(env: &mut Environment<'_>) -> Self {
         let issuer = env.required("TOKEN_ISSUER", "the https URL that stands in every token's iss");
         let sound = issuer.starts_with("https://") || (issuer.starts_with("http://") && is_loopback(url_host(&issuer)));
-        if !issuer.is_empty() && (!sound || issuer.ends_with('/') || issuer.contains(['?', '#'])) {
-            env.fault("TOKEN_ISSUER must be an https URL (http on loopback) without query, fragment or trailing slash");
+        // Where an issuer's documents are is its URL and a fixed path: ours are under this base.
+        if !issuer.is_empty() && (!sound || !issuer.ends_with("/api/v1") || issuer.contains(['?', '#'])) {
+            env.fault(
+                "TOKEN_ISSUER must be an https URL (http on loopback) that ends in /api/v1, without query or fragment",
+            );
         }
         Self {
             issuer,
@@ -300,7 +304,7 @@ mod tests {
         ("DATABASE_HOST", "db.example.com"),
         ("DATABASE_NAME", "tenantry"),
         ("DATABASE_SECRET_ID", "database"),
-        ("TOKEN_ISSUER", "https://auth.example.com"),
+        ("TOKEN_ISSUER", "https://auth.example.com/api/v1"),
         ("TOKEN_AUDIENCE", "tenantry"),
         ("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-public-keys"),
     ];
@@ -351,15 +355,18 @@ mod tests {
         assert!(read(GOOD).is_ok());
         for (name, value) in [
             ("DATABASE_TLS", "disable"),
-            ("TOKEN_ISSUER", "http://auth.example.com"),
+            ("TOKEN_ISSUER", "http://auth.example.com/api/v1"),
+            ("TOKEN_ISSUER", "https://auth.example.com/api/v1/"),
             ("TOKEN_ISSUER", "https://auth.example.com/"),
+            ("TOKEN_ISSUER", "https://auth.example.com"),
+            ("TOKEN_ISSUER", "https://auth.example.com/?/api/v1"),
             ("AWS_ENDPOINT_URL", "http://127.0.0.1.example.com:5000"),
         ] {
             let pairs: Vec<_> = [(name, value)].into_iter().chain(GOOD.iter().copied()).collect();
             let faults = read(&pairs).err().map(|faults| faults.to_string()).unwrap_or_default();
             assert!(faults.contains(name), "{name}={value}: {faults}");
         }
-        let local = [("TOKEN_ISSUER", "http://127.0.0.1:9000"), ("AWS_ENDPOINT_URL", "http://[::1]:5000")];
+        let local = [("TOKEN_ISSUER", "http://127.0.0.1:9000/api/v1"), ("AWS_ENDPOINT_URL", "http://[::1]:5000")];
         let pairs: Vec<_> = local.into_iter().chain(GOOD.iter().copied()).collect();
         assert!(read(&pairs).is_ok());
     }

@@ -67,9 +67,12 @@ fn run<G: Group>(base: BaseConfig, config: G::Config, routes: Routes<G>) -> Resu
 
 /// Reads a group's secrets and builds its state.
 pub(crate) async fn build<G: Group>(config: G::Config, start: &Start) -> Result<G, Faults> {
-    let ids = G::secret_ids(&config);
+    let mut ids = G::secret_ids(&config);
+    // One secret may stand for two things; a batch takes each id once.
+    ids.sort_unstable();
+    ids.dedup();
     let secrets = if ids.is_empty() { Secrets::default() } else { start.secrets.read(&ids).await? };
-    G::build(config, &secrets, start)
+    G::build(config, &secrets, start).await
 }
 
 /// The group's routes within the layers.

@@ -1,7 +1,7 @@
 //! Secrets Manager: one batch at the cold start, and single reads after a
 //! rotation. A secret is in memory only, and `secrecy` keeps it out of logs.
 
-use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
+use std::{collections::HashMap, fmt, future::Future, pin::Pin, time::Duration};
 
 use aws_config::{BehaviorVersion, timeout::TimeoutConfig};
 use aws_sdk_secretsmanager::{Client, error::DisplayErrorContext};
@@ -106,6 +106,21 @@ impl Secrets {
             faults.push(format!("the secret {id} is missing in Secrets Manager, or may not be read"));
         }
         secret
+    }
+
+    /// The secret `id` as `read` has it; a fault of `read` completes "the secret
+    /// ...".
+    ///
+    /// # Errors
+    /// Its absence, or what `read` finds wrong with it.
+    pub fn read<T, E: fmt::Display>(
+        &self,
+        id: &str,
+        read: impl FnOnce(&SecretString) -> Result<T, E>,
+    ) -> Result<T, Faults> {
+        let mut faults = Faults::default();
+        let Some(secret) = self.text(id, &mut faults) else { return Err(faults) };
+        read(secret).map_err(|fault| format!("the secret {id} {fault}").into())
     }
 
     /// The secret `id` as JSON.

@@ -66,7 +66,7 @@ pub(crate) async fn introspect(
     State(auth): State<Auth>,
     Form(asked): Form<Asked>,
 ) -> Result<Json<Introspection>> {
-    let presented = Presented::read(&auth, &asked.token).filter(|token| token.tenant == caller.tenant_id());
+    let presented = Presented::read(&auth, &asked.token).await.filter(|token| token.tenant == caller.tenant_id());
     let live = live(&auth, &caller, presented.as_ref()).await?;
     let token = presented.zip(live).and_then(|(presented, live)| presented.answer(live));
     Ok(Json(Introspection { active: token.is_some(), token }))
@@ -83,12 +83,12 @@ struct Presented {
 }
 
 impl Presented {
-    fn read(auth: &Auth, text: &str) -> Option<Self> {
+    async fn read(auth: &Auth, text: &str) -> Option<Self> {
         if let Some(token) = auth.refresh_tokens.decode(text) {
             let hash = Some(auth.refresh_tokens.hash(&token));
             return Some(Self { tenant: token.tenant.as_uuid(), session: token.session, claims: None, hash });
         }
-        let subject = auth.app.verifier.verify(text, auth.app.clock.now()).ok()?;
+        let subject = auth.app.verifier.verify(text, auth.app.clock.now()).await.ok()?;
         let claims = RegisteredClaims::of_verified(text);
         Some(Self { tenant: subject.tenant.as_uuid(), session: subject.session, claims, hash: None })
     }
@@ -143,7 +143,7 @@ async fn live(auth: &Auth, caller: &Caller, presented: Option<&Presented>) -> Re
                          LEFT JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id
                                AND r.generation = s.generation AND r.token_hash = $4 AND r.expires_at > now()
                         WHERE s.tenant_id = caller.tenant_id AND s.id = $3
-                          AND app.session_lives(s.ended_at, s.last_used_at, s.expires_at)
+                          AND app.session_lives(s.ended_at, s.over_at)
                         LIMIT 1) AS s"#,
             caller.tenant_id(),
             caller.session_id(),

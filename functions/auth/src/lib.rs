@@ -1,4 +1,5 @@
-//! Accounts and sessions: sign-up, sign-in, refresh, sign-out.
+//! Accounts and sessions: sign-up, sign-in, refresh, sign-out, and the
+//! keys of our tokens.
 
 mod allowed_origins;
 mod cookie;
@@ -14,11 +15,14 @@ mod refresh;
 mod revoke;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod signing;
 mod signup;
 mod state;
 #[cfg(test)]
 mod trial;
 mod user;
+mod well_known;
 
 use http::Method;
 use shared::{
@@ -48,5 +52,13 @@ pub fn routes() -> Routes<Auth> {
             AnyCaller,
             Action::AuthSessionsDelete,
             sessions::delete::delete,
+        )
+        .route(Method::GET, "/api/v1/.well-known/jwks.json", Public, Action::AuthJwks, well_known::jwks)
+        .route(
+            Method::GET,
+            "/api/v1/.well-known/openid-configuration",
+            Public,
+            Action::AuthDiscovery,
+            well_known::discovery,
         )
 }

@@ -70,9 +70,9 @@ pub(crate) async fn login(
         let code = Code::InvalidCredentials;
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
-    transaction.commit().await?;
     user.last_login_at = Some(now);
-    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now)?;
+    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
+    transaction.commit().await?;
     Ok((transport.carry(&mut tokens), Json(tokens)))
 }
 

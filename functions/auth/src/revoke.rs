@@ -18,7 +18,7 @@ pub(crate) struct Asked {
 /// that was rotated ends it too: the client whose last answer was lost has no
 /// other. Whatever else is sent, nothing happens, and the answer is the same.
 pub(crate) async fn revoke(State(auth): State<Auth>, origin: Origin, Form(asked): Form<Asked>) -> Result<StatusCode> {
-    let Some(identity) = holder(&auth, &asked.token) else { return Ok(StatusCode::OK) };
+    let Some(identity) = holder(&auth, &asked.token).await else { return Ok(StatusCode::OK) };
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthRevoke, &origin).await?;
     sqlx::query!(
         r#"WITH ended AS (
@@ -36,11 +36,11 @@ pub(crate) async fn revoke(State(auth): State<Auth>, origin: Origin, Form(asked)
 }
 
 /// Whose session it is, by a token whose signature, or tag, is good.
-fn holder(auth: &Auth, text: &str) -> Option<Identity> {
+async fn holder(auth: &Auth, text: &str) -> Option<Identity> {
     if let Some(token) = auth.refresh_tokens.decode(text) {
         return Some(Identity { tenant: token.tenant, user: None, session: Some(token.session) });
     }
-    let subject = auth.app.verifier.verify(text, auth.app.clock.now()).ok()?;
+    let subject = auth.app.verifier.verify(text, auth.app.clock.now()).await.ok()?;
     Some(Identity { tenant: subject.tenant, user: Some(subject.user), session: Some(subject.session) })
 }
 

@@ -77,7 +77,8 @@ pub(crate) async fn begin(
 }
 
 /// Makes the pair of tokens that a client gets; `life` is the refresh token's.
-pub(crate) fn tokens(
+/// To be done before the commit: where nothing can be signed, nothing happens.
+pub(crate) async fn tokens(
     auth: &Auth,
     token: &RefreshToken,
     life: Duration,
@@ -87,7 +88,7 @@ pub(crate) fn tokens(
     let role = Role::try_from(user.role.as_str()).map_err(|()| Error::new(Code::Internal))?;
     let subject = Subject { tenant: token.tenant, user: user.id, session: token.session, role };
     Ok(Tokens {
-        access_token: auth.signer.sign(&subject, now, auth.app.clock.new_id())?.0,
+        access_token: auth.signer.sign(&subject, now, auth.app.clock.new_id()).await?.0,
         token_type: "Bearer",
         expires_in: ACCESS_TOKEN_LIFE.whole_seconds(),
         refresh_token: Some(auth.refresh_tokens.encode(token)),

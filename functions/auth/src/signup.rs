@@ -88,8 +88,8 @@ pub(crate) async fn signup(
     let user = create(&mut transaction, &identity, &request, &hash, now).await?;
     let begun = session::begin(&auth, &mut transaction, &identity, &origin, &hash, now).await?;
     let token = begun.ok_or(Code::Internal)?;
+    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
     transaction.commit().await?;
-    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now)?;
     let cookie = request.transport.carry(&mut tokens);
     let Organization { slug, name } = request.organization;
     let tenant = Tenant { id: tenant.as_uuid(), slug, name, status: "active" };

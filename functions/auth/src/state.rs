@@ -76,25 +76,22 @@ impl Group for Auth {
         ids
     }
 
-    fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
+    async fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let quota = config.rate_limit_per_minute;
         let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, pepper_secret_id, .. } = config;
         let AuthConfig { signup_is_open, most_sessions, allowed_origins, .. } = config;
-        let (issuer, audience) = (app.tokens.issuer.clone(), app.tokens.audience.clone());
         let public_keys_secret_id = app.tokens.public_keys_secret_id.clone();
-        let signer = secrets.text(&private_keys_secret_id, &mut faults).and_then(|set| {
-            let signer = Signer::new(set, issuer, audience);
-            signer.map_err(|fault| faults.push(format!("the secret {private_keys_secret_id} {fault}"))).ok()
-        });
+        let signer = Signer::new(&private_keys_secret_id, &app.tokens, secrets);
+        let signer = signer.map_err(|more| faults.extend(more)).ok();
         let refresh_key = secrets.key(&refresh_key_secret_id, &mut faults);
         let peppers: Option<Peppers> = secrets.json(&pepper_secret_id, Peppers::FORM, &mut faults);
         let passwords = peppers.and_then(|peppers| {
             Passwords::new(start.base.memory_mib, peppers).map_err(|fault| faults.push(fault)).ok()
         });
-        let app = App::build(app, secrets, start).map_err(|more| faults.extend(more)).ok();
+        let app = App::build(app, secrets, start).await.map_err(|more| faults.extend(more)).ok();
         if let (Some(app), Some(signer)) = (&app, &signer)
-            && !accepts_its_own(app, signer)
+            && !accepts_its_own(app, signer).await
         {
             faults.push(format!("the secret {public_keys_secret_id} lacks the key of {private_keys_secret_id}"));
         }
@@ -131,11 +128,14 @@ impl Group for Auth {
 }
 
 /// Whether a token that is signed here is one that every function accepts.
-fn accepts_its_own(app: &App, signer: &Signer) -> bool {
+async fn accepts_its_own(app: &App, signer: &Signer) -> bool {
     let (now, id) = (app.clock.now(), app.clock.new_id());
     let tenant = TenantId::of_new_tenant(app.clock.as_ref());
-    let token = signer.sign(&Subject { tenant, user: id, session: id, role: Role::Viewer }, now, id);
-    token.is_ok_and(|token| app.verifier.verify(&token.0, now).is_ok())
+    let token = signer.sign(&Subject { tenant, user: id, session: id, role: Role::Viewer }, now, id).await;
+    match token {
+        Ok(token) => app.verifier.verify(&token.0, now).await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 impl FromRef<Auth> for Cursors {

@@ -28,7 +28,7 @@ impl Group for Health {
         Vec::new()
     }
 
-    fn build(config: DatabaseConfig, _secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
+    async fn build(config: DatabaseConfig, _secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let secret_id = config.secret_id.as_str().into();
         match Db::lazy(config, start, &mut faults) {

@@ -2,8 +2,9 @@
 
 mod caller;
 mod claims;
+mod content;
 mod introspection;
-mod key_set;
+mod keys;
 mod permission;
 mod refresh_token;
 mod signer;
@@ -12,7 +13,7 @@ mod verifier;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
-pub use key_set::KeyFault;
+pub use keys::{Algorithm, KeyFault, PublishedKey, SigningKey};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
 pub use signer::{AccessToken, Signer};

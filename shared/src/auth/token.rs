@@ -1,6 +1,6 @@
 //! Access tokens of ours: JWTs (RFC 7519) in the profile of RFC 9068, signed
-//! with ES256 (RFC 7518, 3.4). [`super::Signer`] issues them, [`super::Verifier`]
-//! checks them.
+//! with one of [`super::keys`]. [`super::Signer`] issues them,
+//! [`super::Verifier`] checks them.
 
 use time::Duration;
 use uuid::Uuid;

@@ -60,7 +60,7 @@ impl EmulatedSecrets {
             ("DATABASE_PORT", port.to_string()),
             ("DATABASE_NAME", name),
             ("DATABASE_TLS", "disable".to_owned()),
-            ("TOKEN_ISSUER", "https://auth.example.com".to_owned()),
+            ("TOKEN_ISSUER", "https://auth.example.com/api/v1".to_owned()),
             ("TOKEN_AUDIENCE", "tenantry".to_owned()),
             ("SIGNUP", "open".to_owned()),
         ];

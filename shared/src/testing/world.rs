@@ -65,6 +65,8 @@ impl TestSecrets {
 
 impl SecretSource for TestSecrets {
     fn read<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Secrets, Faults>> {
+        let distinct = ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id));
+        assert!(distinct, "a batch names a secret once: {ids:?}");
         let secrets = self.0.lock().unwrap();
         let found = ids.iter().filter_map(|id| Some(((*id).to_owned(), SecretString::from(secrets.get(*id)?.clone()))));
         let found = Secrets::new(found.collect());
@@ -202,7 +204,7 @@ impl<G: Group> TestApp<G> {
     pub fn claims(&self, member: &Member) -> Value {
         let now = self.clock.now().unix_timestamp();
         json!({
-            "iss": "https://auth.example.com", "aud": "tenantry", "sub": member.user, "sid": member.session,
+            "iss": "https://auth.example.com/api/v1", "aud": "tenantry", "sub": member.user, "sid": member.session,
             "tenant_id": member.tenant, "role": member.role, "jti": self.clock.new_id(),
             "iat": now, "exp": now + 900,
         })
@@ -220,10 +222,9 @@ impl<G: Group> TestApp<G> {
 
 /// What every function may read, by the names that the tests have for it.
 pub(super) fn fill(secrets: &TestSecrets, keys: &TestKeys, database: &TestDatabase) {
-    let set = |jwk: Value| json!({ "keys": [jwk] }).to_string();
     secrets.set("database", json!({ "username": database.role(), "password": RUNTIME_PASSWORD }).to_string());
-    secrets.set("token-public-keys", set(keys.public_jwk()));
-    secrets.set("token-private-keys", set(keys.private_jwk()));
+    secrets.set("token-public-keys", keys.public_set());
+    secrets.set("token-private-keys", keys.private_set());
     secrets.set("refresh-key", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA");
     let [one, two] = PEPPERS;
     secrets.set("password-pepper", json!({ "current": 1, "keys": { "1": one } }).to_string());
@@ -240,7 +241,7 @@ fn read<C: Config>(database: &TestDatabase, settings: &[(&str, &str)]) -> C {
         ("DATABASE_NAME", &name),
         ("DATABASE_TLS", "disable"),
         ("DATABASE_SECRET_ID", "database"),
-        ("TOKEN_ISSUER", "https://auth.example.com"),
+        ("TOKEN_ISSUER", "https://auth.example.com/api/v1"),
         ("TOKEN_AUDIENCE", "tenantry"),
         ("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-public-keys"),
         ("TOKEN_PRIVATE_KEYS_SECRET_ID", "token-private-keys"),

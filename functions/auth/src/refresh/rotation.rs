@@ -42,8 +42,9 @@ pub(super) async fn rotate(auth: &Auth, token: &RefreshToken, origin: &Origin) -
         }
     }
     let user = used(&mut transaction, &successor, session.user_id, now).await?;
+    let tokens = session::tokens(auth, &successor, session.life_of_successor(now), user, now).await?;
     transaction.commit().await?;
-    session::tokens(auth, &successor, session.life_of_successor(now), user, now)
+    Ok(tokens)
 }
 
 /// What a token of a live session is worth.
@@ -90,7 +91,7 @@ async fn session_of(auth: &Auth, transaction: &mut Transaction, token: &RefreshT
              JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.generation = $3
              JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.status = 'active'
              JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
-            WHERE s.tenant_id = $1 AND s.id = $2 AND app.session_lives(s.ended_at, s.last_used_at, s.expires_at)
+            WHERE s.tenant_id = $1 AND s.id = $2 AND app.session_lives(s.ended_at, s.over_at)
               AND r.token_hash = $4 AND (r.expires_at > now() OR r.rotated_at IS NOT NULL)
               FOR UPDATE OF s, r"#,
         token.tenant.as_uuid(),

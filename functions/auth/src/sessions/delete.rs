@@ -19,7 +19,7 @@ pub(crate) async fn delete(
         r#"WITH ended AS (
                UPDATE sessions SET ended_at = now()
                 WHERE tenant_id = $1 AND user_id = $2 AND id = $3
-                  AND app.session_lives(ended_at, last_used_at, expires_at)
+                  AND app.session_lives(ended_at, over_at)
                RETURNING id
            )
            SELECT app.audit(id) AS seq FROM ended"#,

@@ -35,7 +35,7 @@ pub(crate) async fn list(
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT * FROM sessions
                             WHERE tenant_id = caller.tenant_id AND user_id = caller.user_id
-                              AND app.session_lives(ended_at, last_used_at, expires_at)
+                              AND app.session_lives(ended_at, over_at)
                               AND ($3::uuid IS NULL OR id < $3)
                             ORDER BY id DESC LIMIT $4) AS s"#,
                 caller.tenant_id(),

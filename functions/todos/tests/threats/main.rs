@@ -2,6 +2,7 @@
 //! out, and the database as it is afterwards.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod algorithms;
 mod catalogue;
 mod claims;
 mod gateway;

@@ -55,7 +55,7 @@ async fn a_signature_that_is_none_or_not_whole_is_refused() {
 }
 
 #[tokio::test]
-async fn no_algorithm_but_es256_is_taken_in_any_spelling() {
+async fn no_algorithm_but_the_keys_own_is_taken_in_any_spelling() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let claims = app.claims(&ada).to_string();
