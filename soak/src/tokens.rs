@@ -5,17 +5,20 @@ mod edit;
 mod mutant;
 mod object;
 mod ours;
+mod public;
+mod text;
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    sync::Arc,
 };
 
 use auth::Auth;
 use serde_json::Value;
 use shared::{
-    auth::Role,
-    testing::{Answer, Event, Member, TestApp},
+    auth::{Algorithm, Role},
+    testing::{Answer, Event, Member, TestApp, TestDatabase, TestKeys},
 };
 
 use crate::{Result, chance::Chance, progress};
@@ -26,34 +29,47 @@ const VALID_EVERY: usize = 100;
 /// New tokens are signed after so many.
 const RENEW_EVERY: usize = 500;
 
-/// Sends so many mutants to `GET /api/v1/auth/me` and prints what they got.
+/// How many mutants of each kind got which code.
+type Table = Vec<BTreeMap<String, usize>>;
+
+/// Sends so many mutants to `GET /api/v1/auth/me`, half of them to a function
+/// that signs with ES256 and half to one that signs with `EdDSA`, each with an
+/// older ES256 key beside, and prints what they got.
 ///
 /// # Errors
 /// The first mutant that was accepted, or not refused as it must be.
 pub(crate) async fn run(mutants: usize, seed: u64) -> Result<()> {
-    progress(&format!("tokens: {mutants} mutants, --seed {seed}"));
-    let app = TestApp::start(auth::routes()).await;
+    let mut table: Table = vec![BTreeMap::new(); KINDS.len()];
+    let mut chance = Chance::new(seed);
+    for (algorithm, mutants) in [(Algorithm::Es256, mutants.div_ceil(2)), (Algorithm::EdDsa, mutants / 2)] {
+        progress(&format!("tokens: {mutants} mutants of {}, --seed {seed}", algorithm.name()));
+        send(mutants, algorithm, &mut chance, &mut table).await?;
+    }
+    print(&table)
+}
+
+async fn send(mutants: usize, algorithm: Algorithm, chance: &mut Chance, table: &mut Table) -> Result<()> {
+    let older = TestKeys::generate("older");
+    let keys = Arc::new(TestKeys::of(algorithm, "newer").beside(&older));
+    let app = TestApp::start_with(auth::routes(), TestDatabase::create().await, keys.clone(), &[]).await;
     let (ada, eve) = (app.tenant("acme").await, app.tenant("evil").await);
     // By turns, so that each one's neighbour is of the other tenant.
     let viewers = [app.member(ada.tenant, Role::Viewer).await, app.member(eve.tenant, Role::Viewer).await];
     let members: Vec<_> = [ada, eve].into_iter().chain(viewers).collect();
     let claims = || members.iter().map(|member: &Member| app.claims(member)).collect::<Vec<_>>();
-    let mut forge = Forge::new(&app.keys, &claims())?;
-    let mut chance = Chance::new(seed);
-    let mut table: Vec<BTreeMap<String, usize>> = vec![BTreeMap::new(); KINDS.len()];
+    let mut forge = Forge::new(vec![keys, Arc::new(older)], &claims())?;
     for number in 0..mutants {
         if number % RENEW_EVERY == 0 {
             forge.renew(&claims())?;
         }
         if number % VALID_EVERY == 0 {
-            let token = &forge.valid()[number / VALID_EVERY % members.len()];
-            let answer = me(&app, token).await;
+            let answer = me(&app, forge.valid()[number / VALID_EVERY % members.len()]).await;
             if answer.status != 200 {
                 return Err(format!("before mutant {number} a valid token got {}", answer.status).into());
             }
         }
         let kind = kind_of(number);
-        let mutant = forge.mutant(kind, &mut chance);
+        let mutant = forge.mutant(kind, chance);
         let answer = me(&app, &mutant).await;
         match verdict(&answer, &mutant) {
             Ok(code) => *table[kind].entry(code).or_default() += 1,
@@ -63,11 +79,11 @@ pub(crate) async fn run(mutants: usize, seed: u64) -> Result<()> {
                 return Err(format!("mutant {number} ({name}) {fault}\n{status} {body}\n{mutant}").into());
             }
         }
-        if (number + 1) % (mutants / 10).max(1) == 0 {
+        if (number + 1) % 10_000 == 0 {
             progress(&format!("tokens: {} of {mutants} mutants", number + 1));
         }
     }
-    print(&table)
+    Ok(())
 }
 
 async fn me(app: &TestApp<Auth>, token: &str) -> Answer {
@@ -117,7 +133,7 @@ fn is_logged(answer: &Answer, mutant: &str) -> bool {
 }
 
 /// How many of each kind got which code.
-fn print(table: &[BTreeMap<String, usize>]) -> Result<()> {
+fn print(table: &Table) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{:<34}{:>9}  refused with", "mutants", "sent")?;
     for ((name, _), codes) in KINDS.iter().zip(table) {

@@ -65,10 +65,11 @@ const ODD: [&str; 17] = [
     r#""00000000-0000-0000-0000-000000000000""#,
 ];
 
-/// Changes a header in one of many ways.
-pub(crate) fn header(header: &mut Object, chance: &mut Chance) {
+/// Changes a header in one of many ways; `other` is that of another token,
+/// which may have another key and algorithm.
+pub(crate) fn header(header: &mut Object, other: &Object, chance: &mut Chance) {
     let name = chance.one_of(&PARAMETERS);
-    match chance.below(12) {
+    match chance.below(13) {
         0..=2 => header.set("alg", chance.one_of(&ALGORITHMS)),
         3 => header.set("kid", chance.one_of(&KIDS)),
         4 => header.set("kid", quoted(&"k".repeat(1 + chance.below(10_000)))),
@@ -88,6 +89,10 @@ pub(crate) fn header(header: &mut Object, chance: &mut Chance) {
             header.set("x5c", r#"["MIIB"]"#);
         }
         10 => twice(header, name, chance),
+        11 => {
+            let name = chance.one_of(&["alg", "kid"]);
+            header.set(name, other.get(name));
+        }
         _ => header.set(name, chance.one_of(&ODD)),
     }
 }
