@@ -1,6 +1,8 @@
 //! Secrets Manager: one batch at the cold start, and single reads after a
 //! rotation. A secret is in memory only, and `secrecy` keeps it out of logs.
 
+mod version;
+
 use std::{collections::HashMap, fmt, future::Future, pin::Pin, time::Duration};
 
 use aws_config::{BehaviorVersion, timeout::TimeoutConfig};
@@ -15,6 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use crate::config::{BaseConfig, Faults};
+
+pub use version::Version;
 
 /// The roots that the certificates of AWS's endpoints chain to. To name them
 /// spares the cold start the reading of all that the system trusts.

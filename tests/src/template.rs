@@ -47,16 +47,20 @@ pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 #[test]
-fn a_schedule_starts_an_action_of_ops_and_the_clean_up_runs_every_hour() {
-    let mut clean_ups = Vec::new();
-    for (binary, [schedule, input]) in events("Schedule", ["Schedule", "Input"]) {
-        assert_eq!(binary, "ops");
-        let action: ops::Action = serde_json::from_str(&input).unwrap();
-        if action == (ops::Action::CleanUp {}) {
-            clean_ups.push(schedule);
-        }
-    }
-    assert_eq!(clean_ups, ["rate(1 hour)"]);
+fn schedules_clean_up_and_go_on_with_a_rotation() {
+    let schedules = events("Schedule", ["Schedule", "Input"]);
+    let action = |input: &str| serde_json::from_str::<ops::Action>(input).unwrap();
+    let mut started: Vec<_> = schedules
+        .iter()
+        .map(|(binary, [schedule, input])| (&**binary, &**schedule, format!("{:?}", action(input))))
+        .collect();
+    started.sort();
+    let go_on = ops::Action::RotateKeys { only_continue: true, force: false };
+    let clean_up = ops::Action::CleanUp {};
+    assert_eq!(
+        started,
+        [("ops", "rate(1 hour)", format!("{clean_up:?}")), ("ops", "rate(10 minutes)", format!("{go_on:?}"))]
+    );
 }
 
 /// The pattern that API Gateway chooses for a path, which is the most specific

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(answer.status, 200, "{:?}", answer.log);
     }
     #[tokio::test]
-    async fn a_dump_of_the_database_and_the_log_hold_nothing_that_opens_a_session() {
+    async fn r6_a_dump_of_the_database_and_the_log_hold_nothing_that_opens_a_session() {
         let app = TestApp::start(crate::routes()).await;
         let first = acme(&app).await;
         let answer = app.send(refresh(&first.refresh)).await;

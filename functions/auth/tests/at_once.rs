@@ -26,7 +26,7 @@ fn refresh(token: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn one_refresh_token_sent_twenty_times_at_once_to_four_processes_yields_one_successor() {
+async fn r2_one_refresh_token_sent_twenty_times_at_once_to_four_processes_yields_one_successor() {
     let database = TestDatabase::create().await;
     let secrets = EmulatedSecrets::usual(&TestKeys::generate("test-key"), &database).await;
     let mut environment = secrets.environment(database.address());

@@ -13,7 +13,7 @@ mod verifier;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
-pub use keys::{Algorithm, KeyFault, PublishedKey, SigningKey};
+pub use keys::{Algorithm, GeneratedKey, KeyFault, PublishedKey, SigningKey, published_keys};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
 pub use signer::{AccessToken, Signer};

@@ -1,5 +1,7 @@
 //! Secrets Manager as the development stack emulates it.
 
+use secrecy::SecretString;
+
 use super::{TestDatabase, TestKeys, TestSecrets, setting, world};
 use crate::{
     clock::{Clock, SystemClock},
@@ -37,6 +39,18 @@ impl EmulatedSecrets {
     #[must_use]
     pub fn id(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// What stands in it.
+    pub async fn text(&self, name: &str) -> SecretString {
+        let request = secrets::connect(true).await.get_secret_value().secret_id(self.id(name));
+        request.send().await.expect("Secrets Manager has the secret").secret_string.unwrap().into()
+    }
+
+    /// Puts another text in.
+    pub async fn put(&self, name: &str, text: &str) {
+        let request = secrets::connect(true).await.put_secret_value().secret_id(self.id(name)).secret_string(text);
+        request.send().await.expect("Secrets Manager takes the text");
     }
 
     /// The environment of a function that reads them, over the database with

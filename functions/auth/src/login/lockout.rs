@@ -32,7 +32,7 @@ async fn is_locked(app: &TestApp<Auth>, password: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_right_password_is_refused_while_locked_and_the_lock_ends_on_time() {
+async fn a3_the_right_password_is_refused_while_locked_and_the_lock_ends_on_time() {
     let app = TestApp::start(crate::routes()).await;
     acme(&app).await;
     fail(&app, 5).await;
@@ -166,7 +166,7 @@ async fn two_environments() -> [TestApp<Auth>; 2] {
 }
 
 #[tokio::test]
-async fn of_fifty_wrong_passwords_at_once_five_are_evaluated() {
+async fn a2_of_fifty_wrong_passwords_at_once_five_are_evaluated() {
     let [one, other] = two_environments().await;
     acme(&one).await;
     assert_eq!(fifty_at_once(&one, &other).await, [5, 45]);
@@ -178,7 +178,7 @@ async fn of_fifty_wrong_passwords_at_once_five_are_evaluated() {
 
 #[tokio::test]
 #[ignore = "a minute or two: `make soak`"]
-async fn of_fifty_wrong_passwords_at_once_five_are_evaluated_a_hundred_times_of_a_hundred() {
+async fn a2_of_fifty_wrong_passwords_at_once_five_are_evaluated_a_hundred_times_of_a_hundred() {
     let [one, other] = two_environments().await;
     acme(&one).await;
     for run in 0..100 {

@@ -129,7 +129,7 @@ async fn a_rotated_pepper_comes_into_a_hash_at_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_corrupt_or_huge_stored_hash_is_our_fault_and_costs_nothing() {
+async fn a5_a_corrupt_or_huge_stored_hash_is_our_fault_and_costs_nothing() {
     let app = TestApp::start(crate::routes()).await;
     acme(&app).await;
     let salt = "c29tZXNhbHRzb21lc2FsdA";

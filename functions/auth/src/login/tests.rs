@@ -47,7 +47,7 @@ async fn the_right_password_begins_a_session() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_the_credentials_gets_one_answer() {
+async fn a1_whatever_is_wrong_with_the_credentials_gets_one_answer() {
     let app = TestApp::start(crate::routes()).await;
     acme(&app).await;
     let mut answers = Vec::new();

@@ -54,7 +54,7 @@ async fn a_refresh_token_yields_a_successor_that_works_and_is_used_once() {
 }
 
 #[tokio::test]
-async fn a_retry_within_ten_seconds_gets_the_same_successor() {
+async fn r3_a_retry_within_ten_seconds_gets_the_same_successor() {
     let app = TestApp::start(crate::routes()).await;
     let first = acme(&app).await;
     let second = rotated(&app, &first.refresh).await;
@@ -67,7 +67,7 @@ async fn a_retry_within_ten_seconds_gets_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_token_used_again_after_that_ends_its_session_and_no_other() {
+async fn r1_a_token_used_again_after_that_ends_its_session_and_no_other() {
     let app = TestApp::start(crate::routes()).await;
     let first = acme(&app).await;
     let other = another_session(&app).await;
@@ -113,7 +113,7 @@ async fn two_generations_back_ends_the_session_even_at_once() {
 }
 
 #[tokio::test]
-async fn twenty_at_once_get_one_successor_and_nobody_is_signed_out() {
+async fn r2_twenty_at_once_get_one_successor_and_nobody_is_signed_out() {
     let app = concurrent().await;
     let first = acme(&app).await;
     let answers = join_all((0..20).map(|_| app.send(refresh(&first.refresh)))).await;
@@ -152,7 +152,7 @@ async fn refreshes_and_sign_outs_together_never_run_into_each_other() {
 }
 
 #[tokio::test]
-async fn no_token_is_refreshed_for_those_who_may_not_sign_in() {
+async fn r5_no_token_is_refreshed_for_those_who_may_not_sign_in() {
     let app = TestApp::start(crate::routes()).await;
     let mut pair = acme(&app).await;
     for (statement, undone) in [

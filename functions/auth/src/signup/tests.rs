@@ -141,7 +141,7 @@ async fn every_field_is_checked_and_named() {
 }
 
 #[tokio::test]
-async fn a_password_is_taken_whole_or_not_at_all() {
+async fn a4_a_password_is_taken_whole_or_not_at_all() {
     let app = TestApp::start(crate::routes()).await;
     let ideographs = |count: usize| ('\u{4e00}'..).step_by(7).take(count).collect::<String>();
     for (slug, password) in [

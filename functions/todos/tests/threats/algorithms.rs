@@ -59,7 +59,7 @@ async fn each_key_takes_its_own_algorithm_and_refuses_every_other() {
 }
 
 #[tokio::test]
-async fn a_public_key_is_no_secret_in_any_of_its_forms() {
+async fn j2_a_public_key_is_no_secret_in_any_of_its_forms() {
     let Setting { app, ada, keys } = setting().await;
     let claims = app.claims(&ada).to_string();
     for (kid, info) in [("ES256", P256_INFO), ("EdDSA", ED25519_INFO)] {
@@ -91,7 +91,7 @@ async fn a_public_key_is_no_secret_in_any_of_its_forms() {
 }
 
 #[tokio::test]
-async fn a_signature_of_zeros_is_refused_by_every_key() {
+async fn j12_a_signature_of_zeros_is_refused_by_every_key() {
     let Setting { app, ada, keys } = setting().await;
     let claims = app.claims(&ada).to_string();
     for (kid, key) in &keys {

@@ -18,7 +18,7 @@ fn claims(app: &TestApp<App>, member: &Member, change: impl FnOnce(&mut Value)) 
 }
 
 #[tokio::test]
-async fn a_claim_that_does_not_fit_is_refused() {
+async fn j7_j8_a_claim_that_does_not_fit_is_refused() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let now = app.claims(&ada)["iat"].as_i64().unwrap();
@@ -64,7 +64,7 @@ async fn a_claim_that_does_not_fit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_ends_to_the_second_and_lives_an_hour_at_most() {
+async fn j7_a_token_ends_to_the_second_and_lives_an_hour_at_most() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let hour =

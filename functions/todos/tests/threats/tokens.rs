@@ -33,7 +33,7 @@ pub(crate) async fn refused(app: &TestApp<App>, member: &Member, token: &str, co
 }
 
 #[tokio::test]
-async fn a_signature_that_is_none_or_not_whole_is_refused() {
+async fn j1_a_signature_that_is_none_or_not_whole_is_refused() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let (message, signature) = ada.token.rsplit_once('.').unwrap();
@@ -55,7 +55,7 @@ async fn a_signature_that_is_none_or_not_whole_is_refused() {
 }
 
 #[tokio::test]
-async fn no_algorithm_but_the_keys_own_is_taken_in_any_spelling() {
+async fn j1_no_algorithm_but_the_keys_own_is_taken_in_any_spelling() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let claims = app.claims(&ada).to_string();
@@ -69,7 +69,7 @@ async fn no_algorithm_but_the_keys_own_is_taken_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_header_brings_is_ignored() {
+async fn j3_a_key_that_the_header_brings_is_ignored() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let mallory = TestKeys::generate("test-key");
@@ -89,7 +89,7 @@ async fn a_key_that_the_header_brings_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_foreign_key_is_refused_under_any_kid() {
+async fn j4_a_foreign_key_is_refused_under_any_kid() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     for kid in ["test-key", "other", "", "../../etc/passwd", "' OR 1=1 --", "a\0b", &"k".repeat(5_000)] {
@@ -101,7 +101,7 @@ async fn a_foreign_key_is_refused_under_any_kid() {
 }
 
 #[tokio::test]
-async fn what_is_signed_but_no_access_token_is_refused_and_recorded() {
+async fn j5_j9_what_is_signed_but_no_access_token_is_refused_and_recorded() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let claims = app.claims(&ada).to_string();
@@ -125,7 +125,7 @@ async fn what_is_signed_but_no_access_token_is_refused_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_name_that_stands_twice_is_refused_in_any_spelling() {
+async fn j6_a_name_that_stands_twice_is_refused_in_any_spelling() {
     let app = TestApp::start(todos::routes()).await;
     let (ada, eve) = (app.tenant("acme").await, app.tenant("evil").await);
     let claims = app.claims(&ada).to_string();
@@ -154,7 +154,7 @@ async fn a_name_that_stands_twice_is_refused_in_any_spelling() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_too_large_or_too_deep_is_refused_at_once() {
+async fn j10_a_token_that_is_too_large_or_too_deep_is_refused_at_once() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let claims = app.claims(&ada).to_string();
@@ -184,7 +184,7 @@ async fn a_token_that_is_too_large_or_too_deep_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn two_authorization_headers_are_a_malformed_request() {
+async fn j13_two_authorization_headers_are_a_malformed_request() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     // An HTTP API joins them with a comma.

@@ -4,6 +4,7 @@
 //! A key has one algorithm, by what it is. A token's header must name the same
 //! one; it never chooses (RFC 8725, 3.1).
 
+mod generate;
 mod jwk;
 mod local;
 mod published;
@@ -14,6 +15,7 @@ mod tests;
 
 use crate::{error::Result, secrets::BoxFuture};
 
+pub use generate::{GeneratedKey, published_keys};
 pub(super) use local::LocalKey;
 pub use published::PublishedKey;
 pub(super) use verifying::VerifyingKeys;
@@ -35,6 +37,17 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// That of a key of this kind (`kty`: EC P-256, OKP Ed25519 or oct).
+    #[must_use]
+    pub fn of_kind(kty: &str) -> Option<Self> {
+        match kty {
+            "EC" => Some(Self::Es256),
+            "OKP" => Some(Self::EdDsa),
+            "oct" => Some(Self::Hs256),
+            _ => None,
+        }
+    }
+
     /// Its name in a token's header and in a JWK.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -46,7 +46,7 @@ async fn a_set_may_hold_keys_of_every_algorithm_and_its_first_one_signs() {
 }
 
 #[test]
-fn a_bad_key_anywhere_in_a_set_is_named_as_the_sets_fault() {
+fn j11_a_bad_key_anywhere_in_a_set_is_named_as_the_sets_fault() {
     let [es256, eddsa, hs256] = ALGORITHMS.map(|algorithm| TestKeys::of(algorithm, algorithm.name()).private_jwk());
     let stranger = TestKeys::of(Algorithm::Es256, "other").private_jwk();
     let good = TestKeys::generate("good").private_jwk();
