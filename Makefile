@@ -19,7 +19,7 @@ SQLX      := .tools/sqlx-cli-0.9.0
 DENY      := .tools/cargo-deny-0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
+.PHONY: help run test soak check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ run: .venv/installed ## Start everything on PORT (9000), with a demo tenant; Ctr
 test: .venv/installed ## Run all tests against a Postgres of their own; ARGS= goes to the runner
 	@echo "==> Tests"
 	@$(STACK) with test -- cargo $(if $(NEXTEST),nextest run,test) --workspace --no-fail-fast $(ARGS)
+
+soak: .venv/installed ## Races and mutants by the thousand, some minutes; ARGS="--help" tells more
+	@$(STACK) with soak -- scripts/soak.sh $(ARGS)
 
 check: .venv/installed $(SQLX) $(DENY) ## Format, lints, queries, licences, docs, generated files, template
 	@$(STACK) with check -- scripts/check.sh

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::setting;
+use super::{TestDatabase, TestKeys, TestSecrets, setting, world};
 use crate::{
     clock::{Clock, SystemClock},
     secrets,
@@ -24,6 +24,15 @@ impl EmulatedSecrets {
             secret.send().await.expect("Secrets Manager takes the secret");
         }
         created
+    }
+
+    /// Creates what every function needs: a [`super::TestApp`]'s secrets.
+    pub async fn usual(keys: &TestKeys, database: &TestDatabase) -> Self {
+        let secrets = TestSecrets::default();
+        world::fill(&secrets, keys, database);
+        let secrets = secrets.all();
+        let secrets: Vec<_> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Self::create(&secrets).await
     }
 
     /// The id of the secret that the test calls `name`.

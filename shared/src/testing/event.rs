@@ -114,6 +114,12 @@ impl Event {
         self
     }
 
+    /// The event's JSON, for a real process.
+    #[must_use]
+    pub fn into_json(self) -> Value {
+        self.0
+    }
+
     pub(crate) fn into_request(self) -> lambda_http::Request {
         let event = serde_json::from_str(&self.0.to_string()).unwrap();
         clean(event).into()

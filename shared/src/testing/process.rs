@@ -6,7 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,8 @@ pub struct Process {
     started: Instant,
     events: mpsc::Sender<String>,
     answers: mpsc::Receiver<(String, String)>,
+    /// What read its two streams; a pipe that nobody reads would stop it.
+    output: Vec<JoinHandle<String>>,
 }
 
 /// How a process ended.
@@ -57,14 +59,46 @@ impl Process {
             command.env(format!("AWS_LAMBDA_FUNCTION_{name}"), value);
         }
         let started = Instant::now();
-        Self { child: command.spawn().unwrap(), started, events, answers }
+        let mut child = command.spawn().unwrap();
+        let streams: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        let output = streams.map(|mut stream| {
+            thread::spawn(move || {
+                let mut text = String::new();
+                stream.read_to_string(&mut text).unwrap();
+                text
+            })
+        });
+        Self { child, started, events, answers, output: output.into() }
     }
 
     /// Hands an event over and waits for what comes of it: `response` or
     /// `error`, and the payload.
     #[must_use]
     pub fn invoke(&self, event: &Value) -> (String, Value) {
+        self.hand_over(event);
+        self.answer()
+    }
+
+    /// Hands the same event `times` times to these functions by turns, all at
+    /// once, and waits for every answer. They take as many together as their
+    /// `AWS_LAMBDA_MAX_CONCURRENCY` says; the rest wait for them.
+    ///
+    /// # Errors
+    /// The first payload that was no response.
+    pub fn invoke_all(processes: &[Self], event: &Value, times: usize) -> Result<Vec<Value>, Value> {
+        for process in processes.iter().cycle().take(times) {
+            process.hand_over(event);
+        }
+        let answers: Vec<_> = processes.iter().cycle().take(times).map(Self::answer).collect();
+        answers.into_iter().map(|(kind, payload)| if kind == "response" { Ok(payload) } else { Err(payload) }).collect()
+    }
+
+    fn hand_over(&self, event: &Value) {
         self.events.send(event.to_string()).unwrap();
+    }
+
+    fn answer(&self) -> (String, Value) {
         let (kind, payload) = self.answers.recv_timeout(PATIENCE).expect("the function answers");
         (kind, serde_json::from_str(&payload).unwrap())
     }
@@ -90,10 +124,7 @@ impl Process {
     }
 
     fn output(&mut self) -> String {
-        let mut output = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
-        output
+        self.output.drain(..).map(|stream| stream.join().unwrap()).collect()
     }
 }
 

@@ -57,6 +57,10 @@ impl TestSecrets {
     pub fn set(&self, id: &str, value: impl Into<String>) {
         self.0.lock().unwrap().insert(id.to_owned(), value.into());
     }
+
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().clone().into_iter().collect()
+    }
 }
 
 impl SecretSource for TestSecrets {
@@ -216,7 +220,8 @@ impl<G: Group> TestApp<G> {
     }
 }
 
-fn fill(secrets: &TestSecrets, keys: &TestKeys, database: &TestDatabase) {
+/// What every function may read, by the names that the tests have for it.
+pub(super) fn fill(secrets: &TestSecrets, keys: &TestKeys, database: &TestDatabase) {
     secrets.set("database", json!({ "username": database.role(), "password": RUNTIME_PASSWORD }).to_string());
     secrets.set("token-public-keys", keys.public_set());
     secrets.set("token-private-keys", keys.private_set());

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Tries for long what must hold every time. Runs inside `stack.py with`.
+set -eu
+# By itself, as it is deployed: beside the tests' harness it would share its features.
+cargo build --quiet --package auth
+exec cargo run --quiet --package soak -- "$@"
