@@ -99,7 +99,7 @@ struct Emf<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Metrics<'a> {
     namespace: &'a str,
-    dimensions: [&'static [&'static str]; 2],
+    dimensions: &'static [&'static [&'static str]],
     #[serde(rename = "Metrics")]
     list: Vec<Metric>,
 }
@@ -147,12 +147,51 @@ pub(crate) fn request(line: &RequestLine<'_>) {
             timestamp: now.unix_timestamp_nanos() / 1_000_000,
             cloud_watch_metrics: [Metrics {
                 namespace: &config.metrics_namespace,
-                dimensions: [&["function"], &["function", "route"]],
+                dimensions: &[&["function"], &["function", "route"]],
                 list: METRICS.into_iter().chain(own).collect(),
             }],
         },
     };
-    if let Ok(mut bytes) = serde_json::to_vec(&wire) {
+    write(&wire);
+}
+
+/// A warning that is a metric too: what did not keep a request from its answer,
+/// but must not stay.
+#[derive(Serialize)]
+struct Warning<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'a str,
+    function: &'a str,
+    cause: &'a str,
+    #[serde(flatten)]
+    counted: BTreeMap<&'static str, u8>,
+    #[serde(rename = "_aws")]
+    aws: Emf<'a>,
+}
+
+/// Writes a warning, and counts it as the metric `name`.
+pub(crate) fn warn_counted(config: &BaseConfig, now: OffsetDateTime, name: &'static str, message: &str, cause: &str) {
+    write(&Warning {
+        timestamp: now.format(&Rfc3339).unwrap_or_default(),
+        level: "WARN",
+        message,
+        function: &config.function_name,
+        cause,
+        counted: BTreeMap::from([(name, 1)]),
+        aws: Emf {
+            timestamp: now.unix_timestamp_nanos() / 1_000_000,
+            cloud_watch_metrics: [Metrics {
+                namespace: &config.metrics_namespace,
+                dimensions: &[&["function"]],
+                list: vec![Metric { name, unit: "Count" }],
+            }],
+        },
+    });
+}
+
+fn write(line: &impl Serialize) {
+    if let Ok(mut bytes) = serde_json::to_vec(line) {
         bytes.push(b'\n');
         let _ = Lines.write_all(&bytes);
     }

@@ -1,5 +1,6 @@
 //! Who is calling, and what they may do.
 
+mod algorithm;
 mod caller;
 mod claims;
 mod content;
@@ -10,8 +11,9 @@ mod signer;
 mod token;
 mod verifier;
 
+pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
-pub use keys::{Algorithm, KeyFault, PublishedKey, SigningKey};
+pub use keys::{KeyFault, PublishedKey, Signing, SigningConfig, SigningKey};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
 pub use signer::{AccessToken, Signer};

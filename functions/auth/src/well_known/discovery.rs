@@ -29,10 +29,10 @@ struct Metadata {
 
 /// Where the keys and the operations on tokens are.
 pub(crate) async fn discovery(State(auth): State<Auth>) -> impl IntoResponse {
-    let issuer = auth.app.verifier.issuer();
+    let issuer = &auth.app.verifier.config().issuer;
     let at = |path: &str| format!("{issuer}{path}");
     let metadata = Metadata {
-        issuer: issuer.to_owned(),
+        issuer: issuer.clone(),
         jwks_uri: at("/.well-known/jwks.json"),
         introspection_endpoint: at("/auth/introspect"),
         revocation_endpoint: at("/auth/revoke"),

@@ -16,7 +16,7 @@ struct KeySet {
 /// The public keys of our access tokens. Symmetric keys are not among them:
 /// where they sign, nobody else can check, and the set may be empty.
 pub(crate) async fn jwks(State(auth): State<Auth>) -> impl IntoResponse {
-    (CACHEABLE, Json(KeySet { keys: auth.app.verifier.published_keys() }))
+    (CACHEABLE, Json(KeySet { keys: auth.app.verifier.published_keys(auth.app.clock.now()).await }))
 }
 
 #[cfg(test)]
