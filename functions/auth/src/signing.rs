@@ -1,5 +1,7 @@
 //! Tests: which keys sign the group's tokens.
 
+mod kms;
+
 use std::sync::Arc;
 
 use shared::{

@@ -7,15 +7,19 @@ mod content;
 mod keys;
 mod permission;
 mod refresh_token;
+#[cfg(feature = "signing")]
 mod signer;
 mod token;
 mod verifier;
 
 pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
-pub use keys::{KeyFault, PublishedKey, Signing, SigningConfig, SigningKey};
+pub use keys::{KeyFault, LocalKey, PublishedKey, SigningKey};
+#[cfg(feature = "signing")]
+pub use keys::{Signing, SigningConfig};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
+#[cfg(feature = "signing")]
 pub use signer::{AccessToken, Signer};
 pub use token::{LIFE as ACCESS_TOKEN_LIFE, Subject};
 pub use verifier::{Refused, Verifier};

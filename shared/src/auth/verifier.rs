@@ -80,7 +80,7 @@ impl Verifier {
     ///
     /// # Errors
     /// What the key cannot sign for, or `SYS_004` where the set cannot be read.
-    pub(super) async fn accepts(&self, key: &dyn SigningKey, now: OffsetDateTime) -> Result<bool, Error> {
+    pub async fn accepts(&self, key: &dyn SigningKey, now: OffsetDateTime) -> Result<bool, Error> {
         let signature = URL_SAFE_NO_PAD.encode(key.sign(PROBE).await?);
         match self.keys_with(key.kid(), now).await {
             Ok(keys) => Ok(keys
@@ -149,9 +149,18 @@ impl Verifier {
         }
         // It may well be a key of today, which we cannot know.
         let in_doubt = self.keys.is_in_doubt();
-        Err(if in_doubt { Code::KeyManagementUnavailable } else { Code::InvalidToken }.into())
+        Err(if in_doubt {
+            Error::new(Code::KeyManagementUnavailable).caused_by(InDoubt)
+        } else {
+            Code::InvalidToken.into()
+        })
     }
 }
+
+/// The key of a token is not known, and the keys could not be read again.
+#[derive(Debug, thiserror::Error)]
+#[error("an unknown key, while the keys cannot be read")]
+struct InDoubt;
 
 /// The content of a token whose signature is good.
 fn verified(keys: &VerifyingKeys, token: &str, unverified: Unverified<'_>) -> Option<Arc<Content>> {

@@ -32,7 +32,7 @@ mod tests {
         let [es256, eddsa, hs256] = [Es256, EdDsa, Hs256].map(|algorithm| TestKeys::of(algorithm, algorithm.name()));
         let expected = json!({ "keys": [es256.public_jwk(), eddsa.public_jwk()] });
         let (secret, d) = (hs256.public_jwk()["k"].clone(), es256.private_jwk()["d"].clone());
-        let keys = es256.beside(&hs256).beside(&eddsa);
+        let keys = es256.beside(hs256.public_jwk()).beside(eddsa.public_jwk());
         // A private set, put where the public one belongs, still tells nothing.
         let misplaced = [("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-private-keys")];
         for (keys, settings, expected) in [

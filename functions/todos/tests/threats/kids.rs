@@ -31,7 +31,7 @@ async fn a_key_that_has_just_come_is_accepted_the_first_time() {
         refused(&app, &ada, &token(&app, &ada, &TestKeys::generate(kid)), "AUTH_001", false, "before it has come")
             .await;
         app.clock.advance(Duration::seconds(30));
-        app.secrets.set(KEYS, TestKeys::generate("test-key").beside(&next).public_set());
+        app.secrets.set(KEYS, TestKeys::generate("test-key").beside(next.public_jwk()).public_set());
         assert_eq!(get(&app, &token(&app, &ada, &next)).await.status, 200, "{kid}");
     }
     assert_eq!(app.secrets.reads(KEYS), 4, "the start's, the first stranger's, and one for each that came");
@@ -178,7 +178,7 @@ async fn while_the_keys_cannot_be_read_the_old_ones_serve_on() {
         assert_eq!((unknown.header("www-authenticate"), app.secrets.reads(KEYS)), ("", reads + 1));
     }
     app.secrets.set_away(false);
-    app.secrets.set(KEYS, TestKeys::generate("test-key").beside(&next).public_set());
+    app.secrets.set(KEYS, TestKeys::generate("test-key").beside(next.public_jwk()).public_set());
     app.clock.advance(Duration::seconds(30));
     assert_eq!(get(&app, &token(&app, &ada, &next)).await.status, 200);
     let stranger = TestKeys::generate("stranger");

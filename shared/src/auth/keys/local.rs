@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A key of the private set.
-pub(crate) struct LocalKey {
+pub struct LocalKey {
     kid: String,
     pair: Pair,
 }
@@ -34,7 +34,7 @@ impl LocalKey {
     ///
     /// # Errors
     /// Says what is wrong with any key of the set, without a value of it.
-    pub(crate) fn first_of(set: &SecretString) -> Result<Self, KeyFault> {
+    pub fn first_of(set: &SecretString) -> Result<Self, KeyFault> {
         let keys = jwk::read(set.expose_secret())?.into_iter().map(Self::read).collect::<Result<Vec<_>, _>>()?;
         keys.into_iter().next().ok_or(KeyFault("has no key"))
     }

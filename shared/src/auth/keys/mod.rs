@@ -4,10 +4,15 @@
 //! A key has one algorithm, by what it is. A token's header must name the same
 //! one; it never chooses (RFC 8725, 3.1).
 
+#[cfg(feature = "signing")]
+mod der;
 mod jwk;
 mod kept;
+#[cfg(feature = "signing")]
+mod kms;
 mod local;
 mod published;
+#[cfg(feature = "signing")]
 mod signing;
 mod verifying;
 
@@ -17,9 +22,12 @@ mod tests;
 use super::algorithm::{Algorithm, is_kid};
 use crate::{error::Result, secrets::BoxFuture};
 
-pub(super) use kept::{InSecret, Kept, Source};
-pub(super) use local::LocalKey;
+#[cfg(feature = "signing")]
+pub(super) use kept::Source;
+pub(super) use kept::{InSecret, Kept};
+pub use local::LocalKey;
 pub use published::PublishedKey;
+#[cfg(feature = "signing")]
 pub use signing::{Signing, SigningConfig};
 pub(super) use verifying::VerifyingKeys;
 
