@@ -75,16 +75,14 @@ async fn while_no_other_key_can_be_had_the_old_one_signs_on() {
     let app = TestApp::start(crate::routes()).await;
     acme(&app).await;
     let next = TestKeys::generate("next");
-    let unreadable = |app: &TestApp<Auth>| app.secrets.set("token-private-keys", r#"{"keys":[{"kid":"s3cret"}]}"#);
-    let unpublished = |app: &TestApp<Auth>| app.secrets.set("token-private-keys", private_set(&[&next]));
-    let away = |app: &TestApp<Auth>| app.secrets.set_away(true);
-    let causes: [(&dyn Fn(&TestApp<Auth>), &str); 3] = [
-        (&unreadable, "the secret token-private-keys is not a JWK Set"),
-        (&unpublished, "the secret token-public-keys lacks the key of the secret token-private-keys"),
-        (&away, "the secrets are away"),
-    ];
-    for (change, cause) in causes {
-        change(&app);
+    let (good, unpublished) = (app.keys.private_set(), private_set(&[&next]));
+    for (away, set, cause) in [
+        (false, r#"{"keys":[{"kid":"s3cret"}]}"#, "the secret token-private-keys is not a JWK Set"),
+        (false, &unpublished, "the secret token-public-keys lacks the key of the secret token-private-keys"),
+        (true, &good, "the secrets are away"),
+    ] {
+        app.secrets.set("token-private-keys", set);
+        app.secrets.set_away(away);
         app.clock.advance(Duration::minutes(5));
         let answer = app.send(login("acme", "ada@acme.example", PASSWORD)).await;
         let warning = answer.log.iter().find(|line| line["signing_keys_not_read"] == 1).expect("a warning");

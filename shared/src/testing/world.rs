@@ -82,7 +82,9 @@ impl SecretSource for TestSecrets {
         let distinct = ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id));
         assert!(distinct, "a batch names a secret once: {ids:?}");
         let mut held = self.0.lock().unwrap();
-        ids.iter().for_each(|id| *held.reads.entry((*id).to_owned()).or_default() += 1);
+        for id in ids {
+            *held.reads.entry((*id).to_owned()).or_default() += 1;
+        }
         if held.away {
             return Box::pin(async { Err("the secrets are away".to_owned().into()) });
         }

@@ -26,7 +26,7 @@ pub struct LocalKey {
 enum Pair {
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl LocalKey {
@@ -42,7 +42,7 @@ impl LocalKey {
     fn read(key: jwk::Key) -> Result<Self, KeyFault> {
         let unfit = KeyFault("has a d that does not fit its public key");
         let pair = match key.material {
-            Material::Secret(secret) => Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret())),
+            Material::Secret(secret) => Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret()).into()),
             Material::Pair { private: None, .. } => return Err(KeyFault("has a key without its private member d")),
             Material::Pair { point, private: Some(private) } => {
                 let (public, private) = (point.bytes(), private.expose_secret());
