@@ -19,7 +19,7 @@ SQLX      := .tools/sqlx-cli-0.9.0
 DENY      := .tools/cargo-deny-0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format generate sqlx-prepare bench migrate build deploy invoke clean clean-data
+.PHONY: help run test check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ bench: .venv/installed ## Measure the release bootstraps; writes target/bench.js
 
 migrate: .venv/installed ## Migrate the running development stack, or the database that DATABASE_* names
 	@$(if $(DATABASE_HOST),,$(STACK) exec --) cargo run --quiet --bin ops -- '{"action":"migrate"}'
+
+rotate-keys: .venv/installed ## Do the next step of a rotation of the running stack's signing keys
+	@$(STACK) exec -- cargo run --quiet --bin ops -- '{"action":"rotate_keys"}'
 
 invoke: .venv/installed ## Send EVENT (events/*.json) to FUNCTION of the running stack
 	@cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port $(or $(PORT),9000) $(FUNCTION) --data-file $(EVENT)

@@ -1,5 +1,6 @@
 //! Events as an API Gateway HTTP API sends them (payload format 2.0).
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use crate::process::unix_ms;
@@ -16,8 +17,32 @@ pub(crate) struct Event<'a> {
     pub(crate) token: Option<&'a str>,
     /// Further headers, by names in lower case.
     pub(crate) headers: &'a [(&'a str, &'a str)],
-    /// The JSON body, if any.
-    pub(crate) body: Option<Value>,
+    /// The body, if any.
+    pub(crate) body: Option<Body>,
+}
+
+/// A request's body.
+pub(crate) enum Body {
+    /// As it stands.
+    Json(Value),
+    /// Encoded, as API Gateway does with what is neither JSON nor text.
+    Form(String),
+}
+
+impl Body {
+    fn content_type(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "application/json",
+            Self::Form(_) => "application/x-www-form-urlencoded",
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Json(value) => value.to_string(),
+            Self::Form(text) => STANDARD.encode(text),
+        }
+    }
 }
 
 impl Event<'_> {
@@ -38,10 +63,10 @@ impl Event<'_> {
         ];
         let headers = usual.iter().chain(self.headers);
         let mut headers: Map<_, _> = headers.map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let body = self.body.as_ref().map(Value::to_string);
-        if let Some(body) = &body {
-            headers.insert("content-type".into(), json!("application/json"));
-            headers.insert("content-length".into(), json!(body.len().to_string()));
+        let text = self.body.as_ref().map(Body::text);
+        if let Some((body, text)) = self.body.as_ref().zip(text.as_ref()) {
+            headers.insert("content-type".into(), json!(body.content_type()));
+            headers.insert("content-length".into(), json!(text.len().to_string()));
         }
         if let Some(token) = self.token {
             headers.insert("authorization".into(), json!(format!("Bearer {token}")));
@@ -77,13 +102,13 @@ impl Event<'_> {
                 "time": "01/Jan/2026:00:00:00 +0000",
                 "timeEpoch": unix_ms()
             },
-            "isBase64Encoded": false
+            "isBase64Encoded": matches!(self.body, Some(Body::Form(_)))
         });
         if !parameters.is_empty() {
             event["queryStringParameters"] = Value::Object(parameters);
         }
-        if let Some(body) = body {
-            event["body"] = json!(body);
+        if let Some(text) = text {
+            event["body"] = json!(text);
         }
         event.to_string().into_bytes()
     }

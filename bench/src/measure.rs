@@ -3,10 +3,15 @@
 
 use std::time::Duration;
 
-use crate::function::Function;
+use serde_json::Value;
+
+use crate::function::{Function, Invocation};
 use crate::setting::{Distance, Setting};
 use crate::stats::Times;
 use crate::{Result, progress};
+
+/// Takes each answer's body.
+type Answered<'a> = Box<dyn Fn(&Value) + 'a>;
 
 /// What is invoked, and with what.
 pub(crate) struct Subject<'a> {
@@ -24,6 +29,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) trips_at_most: Option<f64>,
     status: u64,
     event: Box<dyn Fn() -> Vec<u8> + 'a>,
+    answered: Option<Answered<'a>>,
 }
 
 impl<'a> Subject<'a> {
@@ -37,12 +43,35 @@ impl<'a> Subject<'a> {
         event: impl Fn() -> Vec<u8> + 'a,
     ) -> Self {
         let event = Box::new(event);
-        Self { label, function, distance, floor: None, at_most: None, trips_at_most: None, status, event }
+        Self {
+            label,
+            function,
+            distance,
+            floor: None,
+            at_most: None,
+            trips_at_most: None,
+            status,
+            event,
+            answered: None,
+        }
     }
 
     /// Compared with a floor at the same distance.
     pub(crate) fn against(self, floor: &'static str, at_most: Option<f64>) -> Self {
         Self { floor: Some(floor), at_most, ..self }
+    }
+
+    /// Hands each answer on, where the next event depends on it.
+    pub(crate) fn answered(self, answered: impl Fn(&Value) + 'a) -> Self {
+        Self { answered: Some(Box::new(answered)), ..self }
+    }
+
+    fn invoke(&self, function: &mut Function) -> Result<Invocation> {
+        let invocation = function.expect(self.status, &(self.event)())?;
+        if let Some(answered) = &self.answered {
+            answered(&serde_json::from_str(&invocation.body)?);
+        }
+        Ok(invocation)
     }
 
     /// With a goal for its round trips.
@@ -137,15 +166,14 @@ pub(crate) fn turns(setting: &Setting, subjects: &[Subject<'_>], plan: Plan) -> 
 
 fn turn(setting: &Setting, subject: &Subject<'_>, plan: Plan) -> Result<Block> {
     let mut function = Function::start(setting, subject.function, subject.distance)?;
-    let invoke = |function: &mut Function| function.expect(subject.status, &(subject.event)());
-    let first = invoke(&mut function)?.answer;
+    let first = subject.invoke(&mut function)?.answer;
     for _ in 1..plan.warm_up {
-        invoke(&mut function)?;
+        subject.invoke(&mut function)?;
     }
     let (cpu, trips) = (function.cpu_time(), function.trips());
     let mut invocations = Vec::with_capacity(plan.invocations);
     for _ in 0..plan.invocations {
-        invocations.push(invoke(&mut function)?);
+        invocations.push(subject.invoke(&mut function)?);
     }
     let count = u32::try_from(plan.invocations)?;
     let trips = function.trips().zip(trips).and_then(|(after, before)| u32::try_from(after - before).ok());

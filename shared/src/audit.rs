@@ -32,6 +32,11 @@ actions! {
     AuthRefresh = "auth.refresh";
     AuthLogout = "auth.logout";
     AuthMe = "auth.me";
+    AuthPassword = "auth.password";
+    AuthSessionsList = "auth.sessions.list";
+    AuthSessionsDelete = "auth.sessions.delete";
+    AuthIntrospect = "auth.introspect";
+    AuthRevoke = "auth.revoke";
     AuthJwks = "auth.jwks";
     AuthDiscovery = "auth.discovery";
     TodosList = "todos.list";

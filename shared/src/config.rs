@@ -259,6 +259,23 @@ impl Config for TokenConfig {
     }
 }
 
+/// Whether `text` is a web origin as browsers state it (RFC 6454, 6.2): https,
+/// or http on loopback, a host and perhaps a port, all in lower case.
+#[must_use]
+pub fn is_web_origin(text: &str) -> bool {
+    let (host, plaintext) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(host), _) => (host, false),
+        (None, Some(host)) => (host, true),
+        (None, None) => return false,
+    };
+    let (name, port) = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((host, "1"));
+    let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-[]:".contains(&byte);
+    !name.is_empty()
+        && name.bytes().all(sound)
+        && port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
+        && (!plaintext || is_loopback(name))
+}
+
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -296,6 +313,41 @@ mod tests {
     fn every_fault_is_reported_at_once_by_name_and_without_a_value() {
         let faults = read(&[("DATABASE_PORT", "s3cret"), ("LOG_LEVEL", "loud"), ("DATABASE_TLS", "disable")]);
         insta::assert_snapshot!(faults.err().map(|faults| faults.to_string()).unwrap_or_default(), @"9 faults in the configuration: (1) DATABASE_HOST is not set: the host name of Postgres or of its proxy. (2) DATABASE_TLS may be disable only where DATABASE_HOST is on loopback. (3) DATABASE_PORT must be a port number. (4) DATABASE_NAME is not set: the name of the database. (5) DATABASE_SECRET_ID is not set: the name or ARN of the secret {\"username\",\"password\"}. (6) TOKEN_ISSUER is not set: the https URL that stands in every token's iss. (7) TOKEN_AUDIENCE is not set: the audience that stands in every token's aud. (8) TOKEN_PUBLIC_KEYS_SECRET_ID is not set: the name or ARN of the secret with the public JWK Set. (9) LOG_LEVEL must be one of error, warn, info, debug, trace.");
+    }
+
+    #[test]
+    fn a_web_origin_is_a_scheme_a_host_and_perhaps_a_port() {
+        for origin in [
+            "https://app.example.com",
+            "https://app.example.com:8443",
+            "http://127.0.0.1:3000",
+            "http://localhost",
+            "http://[::1]:80",
+        ] {
+            assert!(is_web_origin(origin), "{origin}");
+        }
+        for other in [
+            "",
+            "null",
+            "*",
+            "https://",
+            "https://*",
+            "https://App.example.com",
+            "https://app.example.com/",
+            "https://app.example.com:",
+            "https://app.example.com:0",
+            "https://app.example.com:080",
+            "https://app.example.com:99999",
+            "https://u@app.example.com",
+            "https://a b",
+            "http://app.example.com",
+            "http://localhost.example.com",
+            "ftp://app.example.com",
+            "app.example.com",
+            " https://app.example.com",
+        ] {
+            assert!(!is_web_origin(other), "{other}");
+        }
     }
 
     #[test]

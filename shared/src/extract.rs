@@ -1,7 +1,9 @@
-//! `Json`, `Path` and `Query` as axum has them, but with our error body.
+//! `Json`, `Form`, `Path` and `Query` as axum has them, but with our error body.
+
+mod form;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -12,6 +14,8 @@ use serde::{
 };
 
 use time::{OffsetDateTime, UtcOffset, format_description::well_known};
+
+pub use form::Form;
 
 use crate::{
     clock::to_microseconds,
@@ -31,6 +35,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// `Option<Json<T>>`: none where the body is empty, whatever type it states.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>> {
+        let states_json = is_json(request.headers());
+        let bytes = body_bytes(request, state).await?;
+        match bytes.is_empty() {
+            true => Ok(None),
+            false if states_json => parse_json(&bytes).map(|value| Some(Self(value))),
+            false => Err(not_json()),
+        }
+    }
+}
+
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
@@ -43,8 +62,16 @@ impl<T: Serialize> IntoResponse for Json<T> {
 /// The bytes of a body that says it is JSON.
 pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
     if !is_json(request.headers()) {
-        return Err(Error::new(Code::UnsupportedContentType).detail("Send application/json."));
+        return Err(not_json());
     }
+    body_bytes(request, state).await
+}
+
+fn not_json() -> Error {
+    Error::new(Code::UnsupportedContentType).detail("Send application/json.")
+}
+
+async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
     let bytes = Bytes::from_request(request, state).await;
     bytes.map_err(|cause| Error::new(Code::MalformedRequest).caused_by(cause))
 }
@@ -161,9 +188,14 @@ impl TryFrom<String> for Rfc3339 {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
+    states(headers, "application/json")
+}
+
+/// Whether the body says that it is of this type, in UTF-8.
+fn states(headers: &HeaderMap, essence: &str) -> bool {
     let Some(Ok(content_type)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let mut parts = content_type.split(';').map(str::trim);
-    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+    parts.next().is_some_and(|stated| stated.eq_ignore_ascii_case(essence))
         && parts
             .all(|parameter| parameter.is_empty() || parameter.to_ascii_lowercase().replace('"', "") == "charset=utf-8")
 }

@@ -107,7 +107,8 @@ async fn stored_answer(db: &Db, caller: &Caller, key: &IdempotencyKey) -> Result
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT status, headers, body FROM idempotency_keys
                             WHERE tenant_id = caller.tenant_id AND user_id = caller.user_id
-                              AND action = $3 AND key_hash = $4) AS k"#,
+                              AND action = $3 AND key_hash = $4
+                            LIMIT 1) AS k"#,
                 caller.tenant_id(),
                 caller.session_id(),
                 caller.action().as_str(),

@@ -37,6 +37,17 @@ impl Attempted {
         Self(key)
     }
 
+    /// Reserves an attempt of a caller who is signed in.
+    ///
+    /// # Errors
+    /// `AUTH_008` where the account is locked, `SYS_002`.
+    pub async fn reserve(&self, app: &App) -> Result<Reserved> {
+        let now = app.clock.now();
+        let query = || sqlx::query!("SELECT ordinal, locked_seconds FROM app.reserve_attempt($1, $2)", self.key(), now);
+        let row = app.db.fetch_one(query).await?;
+        Reserved::read(row.ordinal, row.locked_seconds)
+    }
+
     /// The key in the database.
     #[must_use]
     pub fn key(&self) -> &[u8] {
@@ -75,6 +86,12 @@ impl Reserved {
         error: impl Into<Error>,
     ) -> Error {
         let error = refuse(app, action, identity, origin, error.into()).await;
+        self.lock(app, action, identity, origin, error).await
+    }
+
+    /// Records the lock, where this attempt was the last one: by itself where
+    /// the route's access check records the refusal.
+    pub async fn lock(self, app: &App, action: Action, identity: &Identity, origin: &Origin, error: Error) -> Error {
         if !self.locks {
             return error;
         }

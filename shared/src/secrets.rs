@@ -1,6 +1,8 @@
 //! Secrets Manager: one batch at the cold start, and single reads after a
 //! rotation. A secret is in memory only, and `secrecy` keeps it out of logs.
 
+mod version;
+
 use std::{collections::HashMap, fmt, future::Future, pin::Pin};
 
 use aws_sdk_secretsmanager::{Client, error::DisplayErrorContext};
@@ -13,6 +15,8 @@ use crate::{
     aws,
     config::{BaseConfig, Faults},
 };
+
+pub use version::Version;
 
 /// A future that a trait object may return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

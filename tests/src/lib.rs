@@ -1,7 +1,8 @@
 //! Tests that see every function at once: the events, the template's routes,
-//! and a journey from one function to the next. Nothing of it is shipped.
+//! a journey from one function to the next, and the clean-up under them. Nothing of it is shipped.
 #![cfg(test)]
 
+mod clean_up;
 mod events;
 mod journey;
 mod template;

@@ -11,12 +11,13 @@ use crate::{file, fits, groups};
 /// `$default` would take preflights from it.
 const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
 
-/// The template's paths, the binary that serves each, and for which methods.
-pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
+/// What starts a function by an event of this kind: its binary, and these two
+/// properties of the event.
+fn events(kind: &str, properties: [&str; 2]) -> Vec<(String, [String; 2])> {
     let text = file("template.yaml");
     let documents = Yaml::load_from_str(&text).unwrap();
     let text = |node: &Yaml<'_>| node.as_str().unwrap().to_owned();
-    let mut routes = BTreeMap::new();
+    let mut found = Vec::new();
     for resource in documents[0]["Resources"].as_mapping().unwrap().values() {
         if resource["Type"].as_str() != Some("AWS::Serverless::Function") {
             continue;
@@ -24,14 +25,42 @@ pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
         let binary = text(&resource["Metadata"]["BuildProperties"]["Binary"]);
         let Some(events) = resource["Properties"].as_mapping_get("Events") else { continue };
         for event in events.as_mapping().unwrap().values() {
-            assert_eq!(event["Type"].as_str(), Some("HttpApi"));
-            let (path, method) = (text(&event["Properties"]["Path"]), text(&event["Properties"]["Method"]));
-            let (function, methods) = routes.entry(path.clone()).or_insert((binary.clone(), BTreeSet::new()));
-            assert_eq!(*function, binary, "{path} has one function");
-            assert!(methods.insert(method.clone()), "{method} {path} stands once");
+            let type_ = text(&event["Type"]);
+            assert!(["HttpApi", "Schedule"].contains(&&*type_), "{type_}");
+            if type_ == kind {
+                found.push((binary.clone(), properties.map(|name| text(&event["Properties"][name]))));
+            }
         }
     }
+    found
+}
+
+/// The template's paths, the binary that serves each, and for which methods.
+pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut routes = BTreeMap::new();
+    for (binary, [path, method]) in events("HttpApi", ["Path", "Method"]) {
+        let (function, methods) = routes.entry(path.clone()).or_insert((binary.clone(), BTreeSet::new()));
+        assert_eq!(*function, binary, "{path} has one function");
+        assert!(methods.insert(method.clone()), "{method} {path} stands once");
+    }
     routes
+}
+
+#[test]
+fn schedules_clean_up_and_go_on_with_a_rotation() {
+    let schedules = events("Schedule", ["Schedule", "Input"]);
+    let action = |input: &str| serde_json::from_str::<ops::Action>(input).unwrap();
+    let mut started: Vec<_> = schedules
+        .iter()
+        .map(|(binary, [schedule, input])| (&**binary, &**schedule, format!("{:?}", action(input))))
+        .collect();
+    started.sort();
+    let go_on = ops::Action::RotateKeys { only_continue: true, force: false };
+    let clean_up = ops::Action::CleanUp {};
+    assert_eq!(
+        started,
+        [("ops", "rate(1 hour)", format!("{clean_up:?}")), ("ops", "rate(10 minutes)", format!("{go_on:?}"))]
+    );
 }
 
 /// The pattern that API Gateway chooses for a path, which is the most specific

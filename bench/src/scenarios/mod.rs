@@ -12,7 +12,7 @@ use crate::setting::{Distance, Setting, variable};
 use crate::{Result, progress};
 
 /// The scenarios' names.
-pub(crate) const NAMES: [&str; 7] = ["init", "live", "list", "create", "login", "timing", "size"];
+pub(crate) const NAMES: [&str; 8] = ["init", "live", "list", "create", "session", "login", "timing", "size"];
 
 const HELLO: &str = "floor-hello";
 const SELECT: &str = "floor-select";

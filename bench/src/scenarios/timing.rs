@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions, raw_sql};
 
 use crate::args::Args;
-use crate::event::Event;
+use crate::event::{Body, Event};
 use crate::function::Function;
 use crate::rank::Rank;
 use crate::report::Report;
@@ -92,7 +92,7 @@ fn attempt(slug: &str, class: usize, number: usize) -> Vec<u8> {
     let password = if class == 3 { PASSWORD.to_owned() } else { PASSWORD.replace('v', "w") };
     let email = format!("{}-{number:05}@example.com", ["tenant", "unseen", "active", "absent"][class]);
     let mut event = Event::new("POST", "/api/v1/auth/login");
-    event.body = Some(serde_json::json!({ "tenant": tenant, "email": email, "password": password }));
+    event.body = Some(Body::Json(serde_json::json!({ "tenant": tenant, "email": email, "password": password })));
     event.to_bytes()
 }
 

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use serde_json::Value;
+
 use super::{HASH, HELLO, SELECT};
 use crate::args::Args;
 use crate::event::Event;
@@ -20,7 +22,7 @@ pub(crate) fn run(args: &Args, setting: &Setting, report: &mut Report) -> Result
         let health = Subject::new("GET health/live", "health", Distance::Near, 200, live).against(HELLO, None);
         measure(setting, report, args.plan(), vec![health, floor(HELLO, Distance::Near)])?;
     }
-    let wanted = ["list", "create", "login"].iter().any(|name| args.wants(name));
+    let wanted = ["list", "create", "session", "login"].iter().any(|name| args.wants(name));
     if setting.database.is_none() || !wanted {
         return Ok(());
     }
@@ -34,7 +36,7 @@ pub(crate) fn run(args: &Args, setting: &Setting, report: &mut Report) -> Result
         move || session.borrow().as_ref().map(make).unwrap_or_default()
     };
     let (near, away) = (Distance::Near, Distance::Away(args.rtt));
-    for name in ["list", "create", "login"].into_iter().filter(|name| args.wants(name)) {
+    for name in ["list", "create", "session", "login"].into_iter().filter(|name| args.wants(name)) {
         if let Some(session) = session.borrow_mut().as_mut() {
             session.renew(setting)?;
         }
@@ -60,6 +62,26 @@ pub(crate) fn run(args: &Args, setting: &Setting, report: &mut Report) -> Result
                     floor(SELECT, away),
                 ],
             ),
+            "session" => {
+                let auth = |label, distance, make| Subject::new(label, "auth", distance, 200, event(make));
+                let keep = |answer: &Value| {
+                    if let Some(session) = session.borrow().as_ref() {
+                        session.answered(answer);
+                    }
+                };
+                let refresh = |distance| auth("POST refresh", distance, Session::refresh).answered(keep);
+                let subjects = vec![
+                    auth("GET me", near, Session::me).against(SELECT, None),
+                    auth("POST introspect", near, Session::introspect).against(SELECT, None),
+                    refresh(near).against(SELECT, None),
+                    floor(SELECT, near),
+                    auth("GET me", away, Session::me).against(SELECT, Some(1.25)).in_trips(3),
+                    auth("POST introspect", away, Session::introspect).against(SELECT, None),
+                    refresh(away).against(SELECT, None),
+                    floor(SELECT, away),
+                ];
+                (args.plan(), subjects)
+            }
             _ => {
                 let login = |distance| Subject::new("POST login", "auth", distance, 200, event(Session::login));
                 let subjects = vec![login(near).against(HASH, Some(1.1)), floor(HASH, near), login(away)];

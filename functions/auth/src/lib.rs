@@ -1,13 +1,20 @@
 //! Accounts and sessions: sign-up, sign-in, refresh, sign-out, and the
 //! keys of our tokens.
 
+mod allowed_origins;
+mod cookie;
+mod device;
+mod introspect;
 mod login;
 mod logout;
 mod me;
+mod password;
 #[cfg(test)]
 mod rate_limit;
 mod refresh;
+mod revoke;
 mod session;
+mod sessions;
 #[cfg(test)]
 mod signing;
 mod signup;
@@ -34,7 +41,18 @@ pub fn routes() -> Routes<Auth> {
         .route(Method::POST, "/api/v1/auth/login", Public, Action::AuthLogin, login::login)
         .route(Method::POST, "/api/v1/auth/refresh", Public, Action::AuthRefresh, refresh::refresh)
         .route(Method::POST, "/api/v1/auth/logout", AnyCaller, Action::AuthLogout, logout::logout)
+        .route(Method::POST, "/api/v1/auth/password", AnyCaller, Action::AuthPassword, password::password)
+        .route(Method::POST, "/api/v1/auth/introspect", AnyCaller, Action::AuthIntrospect, introspect::introspect)
+        .route(Method::POST, "/api/v1/auth/revoke", Public, Action::AuthRevoke, revoke::revoke)
         .route(Method::GET, "/api/v1/auth/me", AnyCaller, Action::AuthMe, me::me)
+        .route(Method::GET, "/api/v1/auth/sessions", AnyCaller, Action::AuthSessionsList, sessions::list::list)
+        .route(
+            Method::DELETE,
+            "/api/v1/auth/sessions/{id}",
+            AnyCaller,
+            Action::AuthSessionsDelete,
+            sessions::delete::delete,
+        )
         .route(Method::GET, "/api/v1/.well-known/jwks.json", Public, Action::AuthJwks, well_known::jwks)
         .route(
             Method::GET,

@@ -1,6 +1,7 @@
 //! `POST /api/v1/auth/login`
 
 use axum::extract::State;
+use http::HeaderMap;
 use serde::Deserialize;
 use shared::{
     Code, Result,
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Auth,
+    cookie::{SetCookie, Transport},
     session::{self, Tokens},
     user::User,
 };
@@ -28,6 +30,8 @@ pub(crate) struct Login {
     tenant: Slug,
     email: Email,
     password: TypedPassword,
+    #[serde(default)]
+    transport: Transport,
 }
 
 /// Signs a user in with a password. Unknown tenant, unknown user, wrong
@@ -36,9 +40,13 @@ pub(crate) struct Login {
 pub(crate) async fn login(
     State(auth): State<Auth>,
     origin: Origin,
+    headers: HeaderMap,
     Json(request): Json<Login>,
-) -> Result<Json<Tokens>> {
-    let Login { tenant, email, password } = request;
+) -> Result<(SetCookie, Json<Tokens>)> {
+    let Login { tenant, email, password, transport } = request;
+    if transport == Transport::Cookie {
+        auth.allowed_origins.check(&headers)?;
+    }
     let attempted = Attempted::account(&tenant, &email);
     let account = account(&auth, &attempted, &tenant, &email).await?;
     let reserved = Reserved::read(account.ordinal, account.locked_seconds)?;
@@ -48,21 +56,24 @@ pub(crate) async fn login(
     let suspended = account.tenant_status == "suspended";
     let user = account.into_user().filter(|user| matches && user.status == "active");
     let code = if user.is_some() { Code::TenantSuspended } else { Code::InvalidCredentials };
-    let (Some(mut user), false) = (user, suspended) else {
-        let identity = Identity { session: None, ..identity };
-        return Err(reserved.refuse(&auth.app, Action::AuthLogin, &identity, &origin, code).await);
+    let refused = Identity { session: None, ..identity };
+    let (Some(mut user), Some(stored), false) = (user, stored, suspended) else {
+        return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
-    let renewed = Renewed::of(&auth, &password, stored).await?;
+    let hash = Verified::renew(&auth, &password, stored).await?;
     let now = auth.app.clock.now();
     let mut transaction = auth.app.db.begin_signed_in(&identity, Action::AuthLogin, &origin, &attempted).await?;
-    if let Some(renewed) = renewed {
-        renewed.keep(&mut transaction, &identity).await?;
-    }
-    let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
+    hash.keep(&mut transaction, &identity).await?;
+    let begun = session::begin(&auth, &mut transaction, &identity, &origin, hash.current(), now).await?;
+    let Some(token) = begun else {
+        drop(transaction);
+        let code = Code::InvalidCredentials;
+        return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
+    };
     user.last_login_at = Some(now);
-    let tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
+    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
     transaction.commit().await?;
-    Ok(Json(tokens))
+    Ok((transport.carry(&mut tokens), Json(tokens)))
 }
 
 /// What is known of a tenant and an address in it: the tenant's own columns
@@ -98,7 +109,7 @@ async fn account(auth: &Auth, attempted: &Attempted, slug: &str, email: &str) ->
                       u.status AS "status?", u.password_hash, u.version AS "version?", u.created_at AS "created_at?",
                       u.updated_at AS "updated_at?", u.last_login_at
                  FROM app.begin_sign_in($1, $2, $3) AS t
-                 LEFT JOIN LATERAL (SELECT * FROM users WHERE tenant_id = t.tenant_id AND email = $4) AS u ON true"#,
+                 LEFT JOIN LATERAL (SELECT * FROM users WHERE tenant_id = t.tenant_id AND email = $4 LIMIT 1) AS u ON true"#,
             attempted.key(),
             slug,
             now,
@@ -124,32 +135,35 @@ impl Account {
     }
 }
 
-/// A hash that was made otherwise than we make them now, and a new one of the
-/// same password.
-struct Renewed {
-    old: String,
-    new: String,
+/// The hash that the password was verified by and, where it was made otherwise
+/// than we make them now, a new one of the same password.
+struct Verified {
+    stored: String,
+    renewed: Option<String>,
 }
 
-impl Renewed {
+impl Verified {
     /// Made before the transaction begins, since a hash takes longer than all
     /// of it.
-    async fn of(auth: &Auth, password: &TypedPassword, stored: Option<String>) -> Result<Option<Self>> {
-        let Some(old) = stored else { return Ok(None) };
-        let new = auth.passwords.upgrade(password, &old).await?;
-        Ok(new.map(|new| Self { old, new }))
+    async fn renew(auth: &Auth, password: &TypedPassword, stored: String) -> Result<Self> {
+        Ok(Self { renewed: auth.passwords.upgrade(password, &stored).await?, stored })
+    }
+
+    /// The hash that the account has from now on.
+    fn current(&self) -> &str {
+        self.renewed.as_deref().unwrap_or(&self.stored)
     }
 
     /// Puts the new hash in the place of the old one, unless the password has
     /// been changed in the meantime.
-    async fn keep(self, transaction: &mut Transaction, identity: &Identity) -> Result<()> {
-        let Self { old, new } = self;
+    async fn keep(&self, transaction: &mut Transaction, identity: &Identity) -> Result<()> {
+        let Some(renewed) = &self.renewed else { return Ok(()) };
         sqlx::query!(
             "UPDATE users SET password_hash = $4 WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
             identity.tenant.as_uuid(),
             identity.user,
-            old,
-            new,
+            self.stored,
+            renewed,
         )
         .execute(&mut *transaction)
         .await?;

@@ -1,9 +1,11 @@
 //! `POST /api/v1/auth/logout`
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use shared::{Caller, Db, Result, extract::Query};
+
+use crate::cookie::{self, SetCookie};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,18 +30,21 @@ enum Scope {
 pub(crate) async fn logout(
     caller: Caller,
     State(db): State<Db>,
+    headers: HeaderMap,
     Query(Parameters { scope }): Query<Parameters>,
-) -> Result<StatusCode> {
+) -> Result<(SetCookie, StatusCode)> {
     let mut transaction = db.begin(&caller).await?;
     sqlx::query!(
-        r#"WITH ended AS (
-               UPDATE sessions SET ended_at = now()
-                WHERE tenant_id = $1 AND user_id = $2 AND ended_at IS NULL
-                  AND CASE WHEN id = $3 THEN $4::boolean ELSE $5::boolean END
+        r#"WITH others AS (
+               -- First, since it locks the user's row: two that end several would run into each other.
+               SELECT CASE WHEN $5::boolean THEN app.end_other_sessions($2, $3) END AS ended
+           ), own AS (
+               UPDATE sessions SET ended_at = now() FROM others
+                WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ended_at IS NULL AND $4::boolean
                RETURNING id
            )
            -- Once they have ended: the head of the trail is locked last.
-           SELECT app.audit($3) AS seq FROM (SELECT count(*) FROM ended) AS all_ended"#,
+           SELECT app.audit($3) AS seq FROM others, (SELECT count(*) FROM own) AS own_ended"#,
         caller.tenant_id(),
         caller.user_id(),
         caller.session_id(),
@@ -49,7 +54,8 @@ pub(crate) async fn logout(
     .fetch_one(&mut transaction)
     .await?;
     transaction.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
+    Ok((cookie, StatusCode::NO_CONTENT))
 }
 
 #[cfg(test)]
@@ -149,6 +155,23 @@ mod tests {
 
     /// A refresh locks its session, then the head of the trail. A sign-out that
     /// took them the other way round would run into it.
+    #[tokio::test]
+    async fn many_that_end_each_others_sessions_at_once_never_run_into_each_other() {
+        let app = concurrent().await;
+        acme(&app).await;
+        for _ in 0..3 {
+            let mut pairs = Vec::new();
+            for _ in 0..6 {
+                pairs.push(another_session(&app).await);
+            }
+            let ends = pairs.iter().map(|pair| app.send(logout("?scope=global", &pair.access)));
+            let answers = futures_util::future::join_all(ends).await;
+            let codes: Vec<_> = answers.iter().map(|answer| (answer.status.as_u16(), answer.code())).collect();
+            assert!(codes.iter().all(|(status, code)| *status == 204 || code == "AUTH_006"), "{codes:?}");
+            assert!(codes.iter().any(|(status, _)| *status == 204), "{codes:?}");
+        }
+    }
+
     #[tokio::test]
     async fn it_takes_its_locks_in_the_order_of_a_refresh() {
         let app = concurrent().await;

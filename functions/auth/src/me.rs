@@ -3,10 +3,12 @@
 use axum::extract::State;
 use serde::Serialize;
 use shared::{Caller, Db, Result, auth::Permission, extract::Json};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::user::User;
+use crate::{
+    sessions::{Row, Session},
+    user::User,
+};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Me {
@@ -24,17 +26,6 @@ struct Tenant {
     status: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Session {
-    id: Uuid,
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    last_used_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    expires_at: OffsetDateTime,
-}
-
 /// Who the caller is, and what it may do. One round trip.
 pub(crate) async fn me(caller: Caller, State(db): State<Db>) -> Result<Json<Me>> {
     let row = db
@@ -45,11 +36,13 @@ pub(crate) async fn me(caller: Caller, State(db): State<Db>) -> Result<Json<Me>>
                   LATERAL (SELECT u.id, u.email, u.display_name, u.role, u.status, u.version, u.created_at,
                                   u.updated_at, u.last_login_at,
                                   t.id AS tenant_id, t.slug, t.name, t.status AS tenant_status,
-                                  s.id AS session_id, s.created_at AS session_created_at, s.last_used_at, s.expires_at
+                                  s.id AS session_id, s.created_at AS session_created_at, s.last_used_at, s.expires_at,
+                                  s.user_agent, s.source_address
                              FROM users u
                              JOIN tenants t ON t.id = u.tenant_id
                              JOIN sessions s ON s.tenant_id = u.tenant_id AND s.id = caller.session_id
-                            WHERE u.tenant_id = caller.tenant_id AND u.id = caller.user_id) AS m"#,
+                            WHERE u.tenant_id = caller.tenant_id AND u.id = caller.user_id
+                            LIMIT 1) AS m"#,
                 caller.tenant_id(),
                 caller.session_id(),
             )
@@ -68,12 +61,15 @@ pub(crate) async fn me(caller: Caller, State(db): State<Db>) -> Result<Json<Me>>
             last_login_at: row.last_login_at,
         },
         tenant: Tenant { id: row.tenant_id, slug: row.slug, name: row.name, status: row.tenant_status },
-        session: Session {
+        session: Row {
             id: row.session_id,
+            user_agent: row.user_agent,
+            source_address: row.source_address,
             created_at: row.session_created_at,
             last_used_at: row.last_used_at,
             expires_at: row.expires_at,
-        },
+        }
+        .seen_from(caller.session_id()),
         permissions: caller.role().permissions().collect(),
     }))
 }
@@ -86,7 +82,7 @@ mod tests {
         testing::{Event, TestApp},
     };
 
-    use crate::trial::{acme, sql};
+    use crate::trial::{PASSWORD, acme, login, sql};
 
     const PATH: &str = "/api/v1/auth/me";
 
@@ -107,9 +103,12 @@ mod tests {
           ],
           "session": {
             "created_at": "[time]",
+            "current": true,
+            "device": "tenantry-test",
             "expires_at": "[time]",
             "id": "[id]",
-            "last_used_at": "[time]"
+            "last_used_at": "[time]",
+            "source_address": "203.0.113.7"
           },
           "tenant": {
             "id": "[id]",
@@ -133,6 +132,29 @@ mod tests {
         let session = &answer.json()["session"];
         let time = |name: &str| session[name].as_str().unwrap().to_owned();
         assert!(time("created_at").ends_with('Z') && time("expires_at") > time("created_at"));
+    }
+
+    #[tokio::test]
+    async fn a_read_enters_first_whatever_the_planner_prefers() {
+        let app = TestApp::start(crate::routes()).await;
+        sql(
+            &app,
+            "DO $$ DECLARE setting text; BEGIN
+               FOREACH setting IN ARRAY ARRAY['enable_nestloop', 'enable_indexscan', 'enable_bitmapscan'] LOOP
+                 EXECUTE format('ALTER DATABASE %I SET %s = off', current_database(), setting);
+               END LOOP;
+             END $$",
+        )
+        .await;
+        let pair = acme(&app).await;
+        let answer = app.send(Event::get(PATH).bearer(&pair.access)).await;
+        assert_eq!(answer.json()["tenant"]["slug"], "acme", "{:?}", answer.log);
+        let sessions = app.send(Event::get("/api/v1/auth/sessions").bearer(&pair.access)).await;
+        assert_eq!(sessions.json()["items"][0]["current"], true);
+        let form = [("token", &*pair.refresh)];
+        let introspected = Event::post("/api/v1/auth/introspect", &json!(null)).form(&form).bearer(&pair.access);
+        assert_eq!(app.send(introspected).await.json()["active"], true);
+        assert_eq!(app.send(login("acme", "ada@acme.example", PASSWORD)).await.status, 200);
     }
 
     #[tokio::test]

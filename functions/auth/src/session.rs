@@ -20,36 +20,45 @@ pub(crate) struct Tokens {
     access_token: String,
     token_type: &'static str,
     expires_in: i64,
-    refresh_token: String,
-    refresh_expires_in: i64,
+    /// Absent where it goes as a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_token: Option<String>,
+    pub(crate) refresh_expires_in: i64,
     user: User,
 }
 
-/// Begins a session of `identity`'s user, with its audit record.
+/// Begins a session of `identity`'s user, with its audit record, and ends those
+/// that are one too many. None where the user is not active any more, or where
+/// `password_hash` is not the one that was verified a moment ago.
 pub(crate) async fn begin(
     auth: &Auth,
     transaction: &mut Transaction,
     identity: &Identity,
     origin: &Origin,
+    password_hash: &str,
     now: OffsetDateTime,
-) -> Result<RefreshToken> {
+) -> Result<Option<RefreshToken>> {
     let session = identity.session.ok_or(Code::Internal)?;
     let token = RefreshToken { tenant: identity.tenant, session, generation: 0 };
-    sqlx::query!(
-        r#"WITH began AS (
+    let began = sqlx::query!(
+        r#"WITH room AS (
+               -- Locks the user's row, before anything else is.
+               SELECT app.end_surplus_sessions($3, $2, $10) AS ended
+           ), seen AS (
+               UPDATE users SET last_login_at = $4 FROM room
+                WHERE tenant_id = $1 AND id = $3 AND status = 'active' AND password_hash = $11
+               RETURNING id
+           ), began AS (
                INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at, user_agent, source_address)
-               VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
+               SELECT $1, $2, seen.id, $4, $4, $5, $6, $7 FROM seen
                RETURNING id
            ), issued AS (
                INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
-               VALUES ($1, $2, 0, $8, $4, $9)
+               SELECT $1, began.id, 0, $8, $4, $9 FROM began
                RETURNING session_id
-           ), seen AS (
-               UPDATE users SET last_login_at = $4 WHERE tenant_id = $1 AND id = $3
-               RETURNING id
            )
-           -- From all three: the head of the trail is locked last.
-           SELECT app.audit(began.id) AS seq FROM began, issued, seen"#,
+           -- From both: the head of the trail is locked last.
+           SELECT app.audit(began.id) AS seq FROM began, issued"#,
         identity.tenant.as_uuid(),
         session,
         identity.user,
@@ -59,10 +68,12 @@ pub(crate) async fn begin(
         origin.source_address_text(),
         &auth.refresh_tokens.hash(&token),
         now + REFRESH_TOKEN_LIFE,
+        auth.most_sessions,
+        password_hash,
     )
-    .fetch_one(&mut *transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
-    Ok(token)
+    Ok(began.map(|_| token))
 }
 
 /// Makes the pair of tokens that a client gets; `life` is the refresh token's.
@@ -80,7 +91,7 @@ pub(crate) async fn tokens(
         access_token: auth.signer.sign(&subject, now, auth.app.clock.new_id()).await?.0,
         token_type: "Bearer",
         expires_in: ACCESS_TOKEN_LIFE.whole_seconds(),
-        refresh_token: auth.refresh_tokens.encode(token),
+        refresh_token: Some(auth.refresh_tokens.encode(token)),
         refresh_expires_in: life.whole_seconds(),
         user,
     })

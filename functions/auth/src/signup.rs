@@ -1,7 +1,7 @@
 //! `POST /api/v1/auth/signup`
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use shared::{
     Code, Error, Result,
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Auth,
+    cookie::{SetCookie, Transport},
     session::{self, Tokens},
     user::User,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Signup {
     email: Email,
     password: NewPassword,
     display_name: Option<Name>,
+    #[serde(default)]
+    transport: Transport,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,10 +70,14 @@ impl Signup {
 pub(crate) async fn signup(
     State(auth): State<Auth>,
     origin: Origin,
+    headers: HeaderMap,
     Json(request): Json<Signup>,
-) -> Result<(StatusCode, Json<SignedUp>)> {
+) -> Result<(StatusCode, SetCookie, Json<SignedUp>)> {
     if !auth.signup_is_open {
         return Err(Code::SignupClosed.into());
+    }
+    if request.transport == Transport::Cookie {
+        auth.allowed_origins.check(&headers)?;
     }
     request.password.check_against("password", &request.names())?;
     let hash = auth.passwords.hash(&request.password).await?;
@@ -79,12 +86,14 @@ pub(crate) async fn signup(
     let identity = Identity { tenant, user: Some(clock.new_id()), session: Some(clock.new_id()) };
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
     let user = create(&mut transaction, &identity, &request, &hash, now).await?;
-    let token = session::begin(&auth, &mut transaction, &identity, &origin, now).await?;
-    let tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
+    let begun = session::begin(&auth, &mut transaction, &identity, &origin, &hash, now).await?;
+    let token = begun.ok_or(Code::Internal)?;
+    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
     transaction.commit().await?;
+    let cookie = request.transport.carry(&mut tokens);
     let Organization { slug, name } = request.organization;
     let tenant = Tenant { id: tenant.as_uuid(), slug, name, status: "active" };
-    Ok((StatusCode::CREATED, Json(SignedUp { tokens, tenant })))
+    Ok((StatusCode::CREATED, cookie, Json(SignedUp { tokens, tenant })))
 }
 
 async fn create(

@@ -7,11 +7,14 @@ use shared::{
     app::Group,
     auth::{RefreshTokens, Signer, Signing, SigningConfig},
     config::{Config, Environment, Faults},
+    page::Cursors,
     password::{Passwords, Peppers},
     rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
 };
+
+use crate::allowed_origins::AllowedOrigins;
 
 /// The group's state.
 #[derive(Clone)]
@@ -21,6 +24,8 @@ pub struct Auth {
     pub(crate) refresh_tokens: RefreshTokens,
     pub(crate) passwords: Passwords,
     pub(crate) signup_is_open: bool,
+    pub(crate) most_sessions: i32,
+    pub(crate) allowed_origins: AllowedOrigins,
     post_limit: RateLimit,
 }
 
@@ -31,6 +36,8 @@ pub struct AuthConfig {
     refresh_key_secret_id: String,
     pepper_secret_id: String,
     signup_is_open: bool,
+    most_sessions: i32,
+    allowed_origins: AllowedOrigins,
     rate_limit_per_minute: u32,
 }
 
@@ -48,6 +55,10 @@ impl Config for AuthConfig {
                 "closed" => Some(false),
                 _ => None,
             }),
+            most_sessions: env.parsed("MAX_SESSIONS_PER_USER", 20, "1 to 1000 sessions", |text| {
+                text.parse().ok().filter(|sessions| (1..=1000).contains(sessions))
+            }),
+            allowed_origins: AllowedOrigins::read(env),
             rate_limit_per_minute: env.parsed("AUTH_RATE_LIMIT_PER_MINUTE", 60, "1 to 1000000 requests", |text| {
                 text.parse().ok().filter(|requests| (1..=1_000_000).contains(requests))
             }),
@@ -68,7 +79,8 @@ impl Group for Auth {
     async fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let quota = config.rate_limit_per_minute;
-        let AuthConfig { app, signing, refresh_key_secret_id, pepper_secret_id, signup_is_open, .. } = config;
+        let AuthConfig { app, signing, refresh_key_secret_id, pepper_secret_id, .. } = config;
+        let AuthConfig { signup_is_open, most_sessions, allowed_origins, .. } = config;
         let signing = Signing::read(signing, secrets, start).await.map_err(|more| faults.extend(more)).ok();
         let refresh_key = secrets.key(&refresh_key_secret_id, &mut faults);
         let peppers: Option<Peppers> = secrets.json(&pepper_secret_id, Peppers::FORM, &mut faults);
@@ -86,7 +98,16 @@ impl Group for Auth {
             (Some(app), Some(signer), Some(key), Some(passwords)) => {
                 let post_limit = RateLimit::per_minute("auth", quota, &app);
                 let refresh_tokens = RefreshTokens::new(&key);
-                faults.or(Self { app, signer, refresh_tokens, passwords, signup_is_open, post_limit })
+                faults.or(Self {
+                    app,
+                    signer,
+                    refresh_tokens,
+                    passwords,
+                    signup_is_open,
+                    most_sessions,
+                    allowed_origins,
+                    post_limit,
+                })
             }
             _ => Err(faults),
         }
@@ -102,6 +123,12 @@ impl Group for Auth {
 
     fn db(&self) -> Option<&Db> {
         Some(&self.app.db)
+    }
+}
+
+impl FromRef<Auth> for Cursors {
+    fn from_ref(auth: &Auth) -> Self {
+        auth.app.cursors.clone()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What operators do: each action is an event `{"action":"..."}`, and each
 //! answers with JSON.
 
+mod clean_up;
 mod migrate;
+mod rotate_keys;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,12 +12,26 @@ use shared::{
     start::Start,
 };
 
+use rotate_keys::Mode;
+pub use rotate_keys::TokenKeysConfig;
+
 /// An action, as an operator sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Brings the schema up to this build, and gives the runtime role its password.
     Migrate {},
+    /// Deletes what is over, in every tenant.
+    CleanUp {},
+    /// Does the next step of a rotation of the keys that sign access tokens.
+    RotateKeys {
+        /// Goes on with a rotation that was begun, but begins none.
+        #[serde(default)]
+        only_continue: bool,
+        /// Replaces all keys at once, because one has leaked.
+        #[serde(default)]
+        force: bool,
+    },
 }
 
 /// The function's configuration.
@@ -25,6 +41,8 @@ pub struct OpsConfig {
     pub database: DatabaseConfig,
     /// The id of the secret that is the owner's login.
     pub owner_secret_id: String,
+    /// The keys of access tokens.
+    pub token_keys: TokenKeysConfig,
 }
 
 impl Config for OpsConfig {
@@ -33,6 +51,7 @@ impl Config for OpsConfig {
             database: DatabaseConfig::read(env),
             owner_secret_id: env
                 .required("DATABASE_OWNER_SECRET_ID", "the name or ARN of the secret with the owner's login"),
+            token_keys: TokenKeysConfig::read(env),
         }
     }
 }
@@ -44,5 +63,13 @@ impl Config for OpsConfig {
 pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Value, String> {
     match action {
         Action::Migrate {} => migrate::migrate(start, config).await,
+        Action::RotateKeys { only_continue: true, force: true } => {
+            Err("only_continue and force exclude each other".to_owned())
+        }
+        Action::RotateKeys { only_continue, force } => {
+            let mode = if force { Mode::Force } else { Mode::Usual };
+            rotate_keys::rotate_keys(start, config, if only_continue { Mode::OnlyContinue } else { mode }).await
+        }
+        Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }

@@ -22,7 +22,7 @@ struct Login {
 }
 
 pub(crate) async fn migrate(start: &Start, config: OpsConfig) -> Result<Value, String> {
-    let OpsConfig { database, owner_secret_id } = config;
+    let OpsConfig { database, owner_secret_id, .. } = config;
     let password = runtime_password(start, &database.secret_id).await.map_err(|faults| faults.to_string())?;
     let as_owner = DatabaseConfig { secret_id: owner_secret_id, ..database };
     let mut connection =

@@ -2,8 +2,10 @@
 //! Manager.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use shared::testing::{EmptyDatabase, EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD};
+use shared::testing::{EmptyDatabase, EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD, TestDatabase};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ops");
 
@@ -61,4 +63,56 @@ async fn what_is_wrong_is_said_in_one_line_without_a_password() {
     for name in ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_SECRET_ID", "DATABASE_OWNER_SECRET_ID"] {
         assert!(cause.contains(name), "{cause}");
     }
+}
+
+/// Three tenants with ten sessions each that are over for long, and a token each.
+const FILL: &str = "
+    INSERT INTO tenants (id, slug, name)
+    SELECT lpad(n::text, 32, '0')::uuid, 't-' || n, 'A tenant' FROM generate_series(1, 3) AS n;
+    INSERT INTO users (tenant_id, id, email, display_name, role)
+    SELECT id, id, 'a@example.com', 'A User', 'admin' FROM tenants WHERE slug LIKE 't-_';
+    INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at)
+    SELECT tenant_id, md5(n::text)::uuid, id, '2020-01-01', '2020-01-01', '2020-01-31' FROM users, generate_series(1, 10) AS n;
+    INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
+    SELECT tenant_id, id, 0, sha256(id::text::bytea), created_at, expires_at FROM sessions";
+/// The second one's sessions take a minute to delete.
+const SLOW: &str = "
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN OLD; END $$;
+    CREATE TRIGGER slow BEFORE DELETE ON sessions FOR EACH ROW
+              WHEN (OLD.tenant_id = '00000000-0000-0000-0000-000000000002') EXECUTE FUNCTION slow()";
+
+#[tokio::test]
+async fn a_clean_up_that_is_killed_leaves_no_lock_and_no_half_of_a_batch_and_the_next_one_finishes() {
+    let database = TestDatabase::create().await.with_maintainer().await;
+    let owner = login(database.maintainer(), RUNTIME_PASSWORD);
+    let secrets = EmulatedSecrets::create(&[("database-owner", &owner)]).await;
+    let environment = secrets.environment(database.address());
+    let mut superuser = database.superuser().await;
+    sqlx::raw_sql(FILL).execute(&mut superuser).await.unwrap();
+    sqlx::raw_sql(SLOW).execute(&mut superuser).await.unwrap();
+
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/ops-clean-up.json");
+    let event = std::fs::read_to_string(path).unwrap();
+    let process = Process::start(BINARY, &[&event], &environment);
+    let in_the_middle =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let start = Instant::now();
+    while sqlx::query_scalar::<_, i64>(in_the_middle).fetch_one(&mut superuser).await.unwrap() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never came to the second tenant");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(process.kill());
+    let left = "SELECT count(*), (SELECT count(*) FROM refresh_tokens WHERE tenant_id = s.tenant_id)
+                  FROM sessions s WHERE tenant_id = '00000000-0000-0000-0000-000000000002' GROUP BY tenant_id";
+    let left: (i64, i64) = sqlx::query_as(left).fetch_one(&mut superuser).await.unwrap();
+    assert_eq!(left, (10, 10));
+
+    let start = Instant::now();
+    sqlx::raw_sql("SET lock_timeout = '10s'; DROP TRIGGER slow ON sessions").execute(&mut superuser).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "its locks stayed for {:?}", start.elapsed());
+    let ended = Process::start(BINARY, &[&event], &environment).ended();
+    assert!(ended.success && ended.output.contains(r#""complete":true"#), "{ended:?}");
+    assert!(!ended.output.contains(RUNTIME_PASSWORD), "{ended:?}");
+    let left = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM refresh_tokens)";
+    assert_eq!(sqlx::query_as::<_, (i64, i64)>(left).fetch_one(&mut superuser).await.unwrap(), (0, 0));
 }

@@ -28,7 +28,8 @@ pub(crate) async fn read(
                 r#"SELECT t.id, t.title, t.notes, t.completed, t.due_at, t.version, t.created_at, t.updated_at
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT * FROM todos
-                            WHERE tenant_id = caller.tenant_id AND owner_id = caller.user_id AND id = $3) AS t"#,
+                            WHERE tenant_id = caller.tenant_id AND owner_id = caller.user_id AND id = $3
+                            LIMIT 1) AS t"#,
                 caller.tenant_id(),
                 caller.session_id(),
                 id,

@@ -12,6 +12,17 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// That of a key of this kind (`kty`: EC P-256, OKP Ed25519 or oct).
+    #[must_use]
+    pub fn of_kind(kty: &str) -> Option<Self> {
+        match kty {
+            "EC" => Some(Self::Es256),
+            "OKP" => Some(Self::EdDsa),
+            "oct" => Some(Self::Hs256),
+            _ => None,
+        }
+    }
+
     /// Its name in a token's header and in a JWK.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -4,6 +4,7 @@ mod algorithm;
 mod caller;
 mod claims;
 mod content;
+mod introspection;
 mod keys;
 mod permission;
 mod refresh_token;
@@ -14,7 +15,8 @@ mod verifier;
 
 pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
-pub use keys::{KeyFault, LocalKey, PublishedKey, SigningKey};
+pub use introspection::RegisteredClaims;
+pub use keys::{GeneratedKey, KeyFault, LocalKey, PublishedKey, SigningKey, published_keys};
 #[cfg(feature = "signing")]
 pub use keys::{Signing, SigningConfig};
 pub use permission::{Permission, Role};

@@ -1,14 +1,16 @@
 //! A tenant's rows, reachable from a verified [`Caller`] only.
 //!
 //! A read is one statement and one round trip: it begins with
-//! `FROM app.enter($1, $2) AS caller, LATERAL (...)`, which checks the session
-//! and enters the tenant. A write is a transaction of three: [`Db::begin`]
+//! `FROM app.enter($1, $2) AS caller, LATERAL (... LIMIT 1)`, which checks the
+//! session and enters the tenant. A write is a transaction of three: [`Db::begin`]
 //! enters, the change stands in one statement with its audit record, commit.
 //! `docs/ARCHITECTURE.md` says why, and what the other ways cost.
 
 mod connector;
 mod executor;
 mod failure;
+#[cfg(feature = "migrate")]
+pub mod maintenance;
 #[cfg(feature = "migrate")]
 pub mod migrate;
 #[cfg(feature = "migrate")]

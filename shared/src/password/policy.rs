@@ -5,7 +5,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{common, normalize, own_names};
+use super::{TypedPassword, common, normalize, own_names};
 use crate::error::{Error, Result};
 
 /// A password of 12 to 128 Unicode scalar values after NFC that is not common.
@@ -36,6 +36,13 @@ impl TryFrom<SecretString> for NewPassword {
 }
 
 impl NewPassword {
+    /// Whether it is the one that was typed: to be asked once that is known to
+    /// be the account's own.
+    #[must_use]
+    pub fn is(&self, typed: &TypedPassword) -> bool {
+        self.0.expose_secret() == normalize(&typed.0).expose_secret()
+    }
+
     /// Refuses a password that is made of what the account is called: `names`
     /// are its e-mail address, its display name, its organization's slug and
     /// name, in any order and form. `field` is the request's member that the

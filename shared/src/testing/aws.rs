@@ -3,6 +3,8 @@
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use serde_json::Value;
 
+use secrecy::SecretString;
+
 use super::setting;
 use crate::{
     auth::PublishedKey,
@@ -33,6 +35,18 @@ impl EmulatedSecrets {
     #[must_use]
     pub fn id(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// What stands in it.
+    pub async fn text(&self, name: &str) -> SecretString {
+        let request = secrets::connect(true).await.get_secret_value().secret_id(self.id(name));
+        request.send().await.expect("Secrets Manager has the secret").secret_string.unwrap().into()
+    }
+
+    /// Puts another text in.
+    pub async fn put(&self, name: &str, text: &str) {
+        let request = secrets::connect(true).await.put_secret_value().secret_id(self.id(name)).secret_string(text);
+        request.send().await.expect("Secrets Manager takes the text");
     }
 
     /// The environment of a function that reads them, over the database with

@@ -21,6 +21,8 @@ pub struct TestDatabase {
     name: String,
     /// A role for this database alone, dropped with it.
     own_role: Option<String>,
+    /// A login that may take on the maintenance role, dropped with it.
+    maintainer: Option<String>,
 }
 
 impl TestDatabase {
@@ -32,7 +34,7 @@ impl TestDatabase {
         let name = format!("test_{}", SystemClock.new_id().simple());
         execute(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         connection.close().await.unwrap();
-        Self { server, name, own_role: None }
+        Self { server, name, own_role: None, maintainer: None }
     }
 
     /// Has the function log in as a role of this database alone, with the
@@ -44,6 +46,25 @@ impl TestDatabase {
         execute(&mut roles, sql).await;
         self.own_role = Some(role);
         self
+    }
+
+    /// With a login for `ops` that may take on the maintenance role and do
+    /// nothing else: [`TestDatabase::maintainer`], with [`RUNTIME_PASSWORD`].
+    pub async fn with_maintainer(mut self) -> Self {
+        let role = format!("maintainer_of_{}", self.name);
+        let mut roles = lock_roles(&self.server).await;
+        let grant = "GRANT tenantry_maintenance TO";
+        let options = "WITH INHERIT FALSE, SET TRUE";
+        let sql = format!("CREATE ROLE {role} LOGIN PASSWORD '{RUNTIME_PASSWORD}'; {grant} {role} {options}");
+        execute(&mut roles, sql).await;
+        self.maintainer = Some(role);
+        self
+    }
+
+    /// The login of [`TestDatabase::with_maintainer`].
+    #[must_use]
+    pub fn maintainer(&self) -> &str {
+        self.maintainer.as_deref().expect("a database with a maintainer")
     }
 
     /// What the function logs in as.
@@ -72,14 +93,15 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let (server, name, role) = (self.server.clone(), self.name.clone(), self.own_role.take());
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let roles = self.own_role.take().into_iter().chain(self.maintainer.take());
         // A thread of its own: the test's runtime may be ending.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let mut connection = server.connect().await.unwrap();
                 execute(&mut connection, format!("DROP DATABASE {name} WITH (FORCE)")).await;
-                if let Some(role) = role {
+                for role in roles {
                     execute(&mut lock_roles(&server).await, format!("DROP ROLE {role}")).await;
                 }
             });

@@ -1,5 +1,6 @@
 //! API Gateway events (HTTP API, payload format 2.0), and what comes back.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -72,7 +73,8 @@ impl Event {
 
     /// Sets a JSON body.
     #[must_use]
-    pub fn json(self, body: &Value) -> Self {
+    pub fn json(mut self, body: &Value) -> Self {
+        self.0["isBase64Encoded"] = false.into();
         self.body("application/json", &body.to_string())
     }
 
@@ -81,6 +83,21 @@ impl Event {
     pub fn body(mut self, content_type: &str, body: &str) -> Self {
         self.0["body"] = body.into();
         self.header("content-type", content_type)
+    }
+
+    /// Sets a form body (RFC 6749, appendix B), encoded as API Gateway does.
+    #[must_use]
+    pub fn form(mut self, pairs: &[(&str, &str)]) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.0["isBase64Encoded"] = true.into();
+        self.body("application/x-www-form-urlencoded", &STANDARD.encode(body))
+    }
+
+    /// Sends cookies along, as API Gateway hands them over.
+    #[must_use]
+    pub fn cookies(mut self, cookies: &[String]) -> Self {
+        self.0["cookies"] = cookies.into();
+        self
     }
 
     /// Sets the address that API Gateway saw.

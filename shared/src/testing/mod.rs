@@ -21,6 +21,15 @@ pub use keys::TestKeys;
 pub use process::{Ended, Process};
 pub use world::{Member, TestApp, TestClock, TestSecrets};
 
+/// What this thread has logged since it was first asked; from then on its lines
+/// stay out of the test's output.
+#[expect(clippy::must_use_candidate, reason = "to keep the lines out is use enough")]
+pub fn take_log() -> Vec<serde_json::Value> {
+    let log = crate::telemetry::capture::drain();
+    crate::telemetry::capture::start();
+    log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// A setting of the tests' own, which `make test` exports.
 #[must_use]
 pub fn setting(name: &str) -> String {

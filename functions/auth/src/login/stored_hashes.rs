@@ -105,7 +105,7 @@ async fn a_password_that_is_changed_meanwhile_is_not_put_back() {
         changing.execute("COMMIT").await.unwrap();
     };
     let (answer, ()) = tokio::join!(app.send(login("acme", ADA, PASSWORD)), commit);
-    assert_eq!((answer.status.as_u16(), &*stored(&app).await), (200, "changed"));
+    assert_eq!((answer.status.as_u16(), &*stored(&app).await), (401, "changed"));
 }
 
 #[tokio::test]

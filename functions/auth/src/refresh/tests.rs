@@ -73,7 +73,9 @@ async fn a_token_used_again_after_that_ends_its_session_and_no_other() {
     let other = another_session(&app).await;
     let second = rotated(&app, &first.refresh).await;
     app.clock.advance(Duration::seconds(11));
-    refused(&app.send(refresh(&first.refresh)).await);
+    let reused = app.send(refresh(&first.refresh)).await;
+    refused(&reused);
+    assert_eq!(reused.request_line()["refresh_token_reused"], 1);
     assert_eq!(refusals(&app, "auth.refresh").await, ["AUTH_007"], "recorded once");
     for pair in [&first, &second] {
         assert_eq!(me(&app, &pair.access).await, "AUTH_006");

@@ -83,6 +83,23 @@ async fn with_all_that_it_needs_it_serves_real_events_and_tells_no_secret_at_any
 }
 
 #[tokio::test]
+async fn r4_what_has_ended_stays_ended_when_the_process_is_killed() {
+    let setting = Setting::with(&[]).await;
+    let process = Process::start(BINARY, &[], &setting.environment(&[]));
+    let (_, answer) = process.invoke(&event("auth-signup"));
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let mut logout = event("auth-logout");
+    logout["headers"]["authorization"] = format!("Bearer {}", body["access_token"].as_str().unwrap()).into();
+    assert_eq!(process.invoke(&logout).1["statusCode"], 204);
+    let _ = process.kill();
+    let process = Process::start(BINARY, &[], &setting.environment(&[]));
+    assert!(process.invoke(&logout).1["body"].as_str().unwrap().contains("AUTH_006"));
+    let mut refresh = event("auth-refresh");
+    refresh["body"] = json!({ "refresh_token": body["refresh_token"] }).to_string().into();
+    assert!(process.invoke(&refresh).1["body"].as_str().unwrap().contains("AUTH_007"));
+}
+
+#[tokio::test]
 async fn an_empty_environment_is_refused_with_every_name() {
     let faults = refused(&Process::start(BINARY, &[], &[("LOG_LEVEL".to_owned(), "loud".to_owned())]).ended());
     for name in [

@@ -37,8 +37,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
                        CASE relname WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END))",
     ),
     (
-        "no other policy opens a table, but for sign-in by slug",
-        &["tenants.sign_in"],
+        "no other policy opens a table, but for sign-in by slug and the clean-up's list",
+        &["tenants.sign_in", "tenants.maintenance"],
         "SELECT format('%s.%s', polrelid::regclass, polname) FROM pg_policy
           WHERE polname <> 'tenant' AND format('%s.%s', polrelid::regclass, polname) <> ALL ($1)",
     ),
@@ -95,6 +95,35 @@ const RULES: &[(&str, &[&str], &str)] = &[
                 unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
           WHERE relname IN ('audit_events', 'audit_heads', '_sqlx_migrations') AND relname <> ALL ($1)
             AND has_table_privilege('tenantry_runtime', pg_class.oid, privilege)",
+    ),
+    (
+        "the list of tenants is the maintenance role's alone, to be read",
+        &[],
+        "SELECT polname::text FROM pg_policy WHERE polname = 'maintenance' AND polname <> ALL ($1)
+            AND (polroles <> ARRAY['tenantry_maintenance'::regrole::oid] OR polcmd <> 'r')",
+    ),
+    (
+        "the maintenance role has no rights beyond its grants, and nobody has them unasked",
+        &[],
+        "SELECT rolname::text FROM pg_roles WHERE rolname = 'tenantry_maintenance' AND rolname <> ALL ($1)
+            AND (rolsuper OR rolbypassrls OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication)
+          UNION ALL SELECT rolname::text FROM pg_roles
+           WHERE rolname <> 'tenantry_maintenance' AND pg_has_role('tenantry_maintenance', oid, 'MEMBER')
+          UNION ALL SELECT format('a member of %s', roleid::regrole) FROM pg_auth_members
+           WHERE roleid = 'tenantry_maintenance'::regrole AND inherit_option",
+    ),
+    (
+        "the maintenance role deletes what the clean-up deletes, and reads no more than that takes",
+        &["DELETE on sessions", "DELETE on refresh_tokens", "DELETE on idempotency_keys"],
+        "SELECT format('%s on %s', privilege, relname) FROM pg_class,
+                unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+          WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND relkind IN ('r', 'p')
+            AND has_table_privilege('tenantry_maintenance', oid, privilege)
+            AND format('%s on %s', privilege, relname) <> ALL ($1)
+          UNION ALL SELECT format('%s.%s', attrelid::regclass, attname) FROM pg_attribute
+           WHERE attname IN ('slug', 'email', 'password_hash', 'source_address', 'token_hash', 'headers', 'body')
+             AND attnum > 0 AND has_column_privilege('tenantry_maintenance', attrelid, attnum, 'SELECT')
+             AND attrelid::regclass::text IN ('tenants', 'users', 'sessions', 'refresh_tokens', 'idempotency_keys')",
     ),
     (
         "no one may truncate past row-level security",
@@ -182,8 +211,16 @@ async fn every_rule_bites() {
         ("GRANT tenantry_owner TO tenantry_runtime", &["tenantry_owner", "public", "app"]),
         ("GRANT CREATE ON SCHEMA app TO tenantry_runtime", &["app"]),
         ("GRANT UPDATE ON audit_events TO tenantry_runtime", &["UPDATE on audit_events"]),
-        ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads"]),
+        ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads", "DELETE on audit_heads"]),
         ("GRANT TRUNCATE ON todos TO tenantry_runtime", &["todos"]),
+        ("ALTER POLICY maintenance ON tenants TO PUBLIC", &["maintenance"]),
+        ("ALTER ROLE tenantry_maintenance BYPASSRLS", &["tenantry_maintenance"]),
+        (
+            "GRANT tenantry_maintenance TO tenantry_runtime",
+            &["tenantry_maintenance", "a member of tenantry_maintenance"],
+        ),
+        ("GRANT DELETE ON users TO tenantry_maintenance", &["DELETE on users"]),
+        ("GRANT SELECT (slug) ON tenants TO tenantry_maintenance", &["tenants.slug"]),
         ("CREATE VIEW everything AS SELECT * FROM todos", &["everything"]),
         ("CREATE MATERIALIZED VIEW app.everything AS SELECT * FROM todos", &["everything"]),
         (

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "signing")]
 mod der;
+mod generate;
 mod jwk;
 mod kept;
 #[cfg(feature = "signing")]
@@ -24,6 +25,7 @@ use crate::{error::Result, secrets::BoxFuture};
 
 #[cfg(feature = "signing")]
 pub(super) use kept::Source;
+pub use generate::{GeneratedKey, published_keys};
 pub(super) use kept::{InSecret, Kept};
 pub use local::LocalKey;
 pub use published::PublishedKey;
