@@ -115,6 +115,18 @@ impl Verifier {
         }
     }
 
+    /// Whom `token` speaks for at `now`, or none where it is refused.
+    ///
+    /// # Errors
+    /// `SYS_004` where that cannot be known.
+    pub async fn subject(&self, token: &str, now: OffsetDateTime) -> Result<Option<Subject>, Error> {
+        match self.verify(token, now).await {
+            Ok(subject) => Ok(Some(subject)),
+            Err(refused) if refused.error.code() == Code::KeyManagementUnavailable => Err(refused.error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// What a good signature does not say: that it is an access token, for us,
     /// and of today.
     fn check(&self, header: &Header, claims: &Claims, now: OffsetDateTime) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -83,6 +84,8 @@ async fn a_key_that_is_none_to_sign_tokens_with_is_refused_by_its_variable() {
 enum Kms {
     Well,
     Away,
+    /// It takes two seconds.
+    Slow,
     /// As with a key that an operator disabled, which the emulator signs with.
     Disabled,
 }
@@ -110,7 +113,10 @@ fn pass(mut client: TcpStream, behaviour: &Mutex<Kms>) {
             let body = r#"{"__type":"DisabledException","message":"the key is disabled"}"#;
             format!("HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes()
         }
-        Kms::Well => {
+        behaviour => {
+            if behaviour == Kms::Slow {
+                thread::sleep(Duration::from_secs(2));
+            }
             let mut server = TcpStream::connect(setting("AWS_ENDPOINT_URL").strip_prefix("http://").unwrap()).unwrap();
             let request = String::from_utf8(request).unwrap().replacen("\r\n", "\r\nConnection: close\r\n", 1);
             server.write_all(request.as_bytes()).unwrap();
@@ -158,7 +164,7 @@ async fn while_kms_does_not_sign_nothing_happens_and_afterwards_all_is_as_it_was
         assert_eq!(me(&process, &tokens["access_token"]), 200);
     }
     // Eleven seconds on, a token that had been rotated would end its session.
-    thread::sleep(std::time::Duration::from_secs(11));
+    thread::sleep(Duration::from_secs(11));
     *behaviour.lock().unwrap() = Kms::Well;
     let (status, refreshed) = send(&process, "auth-refresh", Some(&refresh));
     assert_eq!((status, me(&process, &refreshed["access_token"])), (200, 200), "{refreshed}");
@@ -171,4 +177,37 @@ async fn while_kms_does_not_sign_nothing_happens_and_afterwards_all_is_as_it_was
     *behaviour.lock().unwrap() = Kms::Disabled;
     let faults = refused(&Process::start(BINARY, &[], &environment).ended());
     assert!(faults.contains("TOKEN_SIGNING_KMS_KEY_ID") && faults.contains("DisabledException"), "{faults}");
+}
+
+#[tokio::test]
+async fn nobody_else_waits_while_kms_takes_its_time() {
+    let key = EmulatedKey::create("ECC_NIST_P256").await;
+    let setting = with(&key).await;
+    let behaviour = Arc::new(Mutex::new(Kms::Well));
+    let gate = gate(&behaviour);
+    let environment =
+        setting.environment(&[&in_kms(key.id())[..], &[("AWS_ENDPOINT_URL_KMS", gate.as_str())]].concat());
+    let mut process = Process::start(BINARY, &[], &environment);
+    let (status, tokens) = send(&process, "auth-signup", None);
+    assert_eq!(status, 201);
+    *behaviour.lock().unwrap() = Kms::Slow;
+    let signup: Value = serde_json::from_str(event("auth-signup")["body"].as_str().unwrap()).unwrap();
+    let login =
+        json!({ "tenant": signup["organization"]["slug"], "email": signup["email"], "password": signup["password"] });
+    let mut other = setting.database.superuser().await;
+    for (name, body) in [("auth-refresh", json!({ "refresh_token": tokens["refresh_token"] })), ("auth-login", login)] {
+        let waiting = thread::spawn(move || {
+            let (status, _) = send(&process, name, Some(&body));
+            (process, status)
+        });
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert!(!waiting.is_finished(), "{name} waits for KMS");
+        for rows in ["audit_heads", "users"] {
+            let free = sqlx::AssertSqlSafe(format!("SELECT 1 FROM {rows} FOR NO KEY UPDATE NOWAIT"));
+            sqlx::query(free).fetch_all(&mut other).await.unwrap_or_else(|error| panic!("{name}, {rows}: {error}"));
+        }
+        let status;
+        (process, status) = waiting.join().unwrap();
+        assert_eq!(status, 200, "{name}");
+    }
 }

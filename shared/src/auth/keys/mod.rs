@@ -23,9 +23,9 @@ mod tests;
 use super::algorithm::{Algorithm, is_kid};
 use crate::{error::Result, secrets::BoxFuture};
 
+pub use generate::{GeneratedKey, published_keys};
 #[cfg(feature = "signing")]
 pub(super) use kept::Source;
-pub use generate::{GeneratedKey, published_keys};
 pub(super) use kept::{InSecret, Kept};
 pub use local::LocalKey;
 pub use published::PublishedKey;
