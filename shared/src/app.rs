@@ -94,7 +94,7 @@ impl Group for App {
 
     async fn build(config: AppConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let verifier = Verifier::new(config.tokens, secrets).map_err(|more| faults.extend(more)).ok();
+        let verifier = Verifier::new(config.tokens, secrets, start).map_err(|more| faults.extend(more)).ok();
         let cursor_key = secrets.key(&config.cursor_key_secret_id, &mut faults);
         let db = Db::new(config.database, secrets, start, &mut faults);
         match (db, verifier, cursor_key) {

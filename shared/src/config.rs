@@ -232,7 +232,7 @@ impl Config for DatabaseConfig {
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
     /// The issuer, as it stands in `iss`: the API's base URL, to which the
-    /// paths of its documents are added (OpenID Connect Discovery 1.0, 4).
+    /// paths of its documents are added (`OpenID` Connect Discovery 1.0, 4).
     pub issuer: String,
     /// The audience, as it stands in `aud`.
     pub audience: String,

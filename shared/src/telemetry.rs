@@ -155,37 +155,54 @@ pub(crate) fn request(line: &RequestLine<'_>) {
     write(&wire);
 }
 
-/// Counts of what a function did outside any request, on the wire.
+/// Counts of what a function did outside any request, or in one beside its own
+/// line, on the wire.
 #[derive(Serialize)]
 struct CountsWire<'a> {
     timestamp: String,
     level: &'static str,
     message: &'a str,
     function: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
     #[serde(flatten)]
     counts: BTreeMap<&'static str, u64>,
     #[serde(rename = "_aws")]
     aws: Emf<'a>,
 }
 
+impl<'a> CountsWire<'a> {
+    fn new(config: &'a BaseConfig, now: OffsetDateTime, message: &'a str, counts: &[(&'static str, u64)]) -> Self {
+        Self {
+            timestamp: now.format(&Rfc3339).unwrap_or_default(),
+            level: "INFO",
+            message,
+            function: &config.function_name,
+            cause: None,
+            counts: counts.iter().copied().collect(),
+            aws: Emf {
+                timestamp: now.unix_timestamp_nanos() / 1_000_000,
+                cloud_watch_metrics: [Metrics {
+                    namespace: &config.metrics_namespace,
+                    dimensions: &[&["function"]],
+                    list: counts.iter().map(|(name, _)| Metric { name, unit: "Count" }).collect(),
+                }],
+            },
+        }
+    }
+}
+
 /// Writes one line that says what was done outside any request; each of its
 /// counts is a metric (EMF).
 pub fn counts(config: &BaseConfig, now: OffsetDateTime, message: &str, counts: &[(&'static str, u64)]) {
-    write(&CountsWire {
-        timestamp: now.format(&Rfc3339).unwrap_or_default(),
-        level: "INFO",
-        message,
-        function: &config.function_name,
-        counts: counts.iter().copied().collect(),
-        aws: Emf {
-            timestamp: now.unix_timestamp_nanos() / 1_000_000,
-            cloud_watch_metrics: [Metrics {
-                namespace: &config.metrics_namespace,
-                dimensions: &[&["function"]],
-                list: counts.iter().map(|(name, _)| Metric { name, unit: "Count" }).collect(),
-            }],
-        },
-    });
+    write(&CountsWire::new(config, now, message, counts));
+}
+
+/// Writes a warning, and counts it as the metric `name`: what did not keep a
+/// request from its answer, but must not stay.
+pub(crate) fn warn_counted(config: &BaseConfig, now: OffsetDateTime, name: &'static str, message: &str, cause: &str) {
+    let line = CountsWire::new(config, now, message, &[(name, 1)]);
+    write(&CountsWire { level: "WARN", cause: Some(cause), ..line });
 }
 
 fn write(line: &impl Serialize) {

@@ -66,7 +66,7 @@ pub(crate) async fn introspect(
     State(auth): State<Auth>,
     Form(asked): Form<Asked>,
 ) -> Result<Json<Introspection>> {
-    let presented = Presented::read(&auth, &asked.token).await.filter(|token| token.tenant == caller.tenant_id());
+    let presented = Presented::read(&auth, &asked.token).await?.filter(|token| token.tenant == caller.tenant_id());
     let live = live(&auth, &caller, presented.as_ref()).await?;
     let token = presented.zip(live).and_then(|(presented, live)| presented.answer(live));
     Ok(Json(Introspection { active: token.is_some(), token }))
@@ -83,14 +83,14 @@ struct Presented {
 }
 
 impl Presented {
-    async fn read(auth: &Auth, text: &str) -> Option<Self> {
+    async fn read(auth: &Auth, text: &str) -> Result<Option<Self>> {
         if let Some(token) = auth.refresh_tokens.decode(text) {
             let hash = Some(auth.refresh_tokens.hash(&token));
-            return Some(Self { tenant: token.tenant.as_uuid(), session: token.session, claims: None, hash });
+            return Ok(Some(Self { tenant: token.tenant.as_uuid(), session: token.session, claims: None, hash }));
         }
-        let subject = auth.app.verifier.verify(text, auth.app.clock.now()).await.ok()?;
+        let Some(subject) = auth.app.verifier.subject(text, auth.app.clock.now()).await? else { return Ok(None) };
         let claims = RegisteredClaims::of_verified(text);
-        Some(Self { tenant: subject.tenant.as_uuid(), session: subject.session, claims, hash: None })
+        Ok(Some(Self { tenant: subject.tenant.as_uuid(), session: subject.session, claims, hash: None }))
     }
 
     fn answer(self, live: Live) -> Option<Described> {

@@ -62,6 +62,7 @@ pub(crate) async fn login(
     };
     let hash = Verified::renew(&auth, &password, stored).await?;
     let now = auth.app.clock.now();
+    let access = session::access_token(&auth, &identity, &user.role, now).await?;
     let mut transaction = auth.app.db.begin_signed_in(&identity, Action::AuthLogin, &origin, &attempted).await?;
     hash.keep(&mut transaction, &identity).await?;
     let begun = session::begin(&auth, &mut transaction, &identity, &origin, hash.current(), now).await?;
@@ -71,7 +72,7 @@ pub(crate) async fn login(
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
     user.last_login_at = Some(now);
-    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
+    let mut tokens = session::tokens(&auth, access, &token, REFRESH_TOKEN_LIFE, user);
     transaction.commit().await?;
     Ok((transport.carry(&mut tokens), Json(tokens)))
 }

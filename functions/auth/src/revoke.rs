@@ -3,7 +3,13 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
-use shared::{Result, audit::Action, auth::Identity, extract::Form, origin::Origin};
+use shared::{
+    Result,
+    audit::Action,
+    auth::{Identity, Subject},
+    extract::Form,
+    origin::Origin,
+};
 
 use crate::Auth;
 
@@ -18,7 +24,7 @@ pub(crate) struct Asked {
 /// that was rotated ends it too: the client whose last answer was lost has no
 /// other. Whatever else is sent, nothing happens, and the answer is the same.
 pub(crate) async fn revoke(State(auth): State<Auth>, origin: Origin, Form(asked): Form<Asked>) -> Result<StatusCode> {
-    let Some(identity) = holder(&auth, &asked.token).await else { return Ok(StatusCode::OK) };
+    let Some(identity) = holder(&auth, &asked.token).await? else { return Ok(StatusCode::OK) };
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthRevoke, &origin).await?;
     sqlx::query!(
         r#"WITH ended AS (
@@ -36,12 +42,16 @@ pub(crate) async fn revoke(State(auth): State<Auth>, origin: Origin, Form(asked)
 }
 
 /// Whose session it is, by a token whose signature, or tag, is good.
-async fn holder(auth: &Auth, text: &str) -> Option<Identity> {
+async fn holder(auth: &Auth, text: &str) -> Result<Option<Identity>> {
     if let Some(token) = auth.refresh_tokens.decode(text) {
-        return Some(Identity { tenant: token.tenant, user: None, session: Some(token.session) });
+        return Ok(Some(Identity { tenant: token.tenant, user: None, session: Some(token.session) }));
     }
-    let subject = auth.app.verifier.verify(text, auth.app.clock.now()).await.ok()?;
-    Some(Identity { tenant: subject.tenant, user: Some(subject.user), session: Some(subject.session) })
+    let subject = auth.app.verifier.subject(text, auth.app.clock.now()).await?;
+    Ok(subject.map(|Subject { tenant, user, session, .. }| Identity {
+        tenant,
+        user: Some(user),
+        session: Some(session),
+    }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shared::{
     Code, Error, Result,
-    auth::{ACCESS_TOKEN_LIFE, Identity, REFRESH_TOKEN_LIFE, RefreshToken, Role, Subject},
+    auth::{ACCESS_TOKEN_LIFE, AccessToken, Identity, REFRESH_TOKEN_LIFE, RefreshToken, Role, Subject},
     db::Transaction,
     origin::Origin,
 };
@@ -76,25 +76,32 @@ pub(crate) async fn begin(
     Ok(began.map(|_| token))
 }
 
-/// Makes the pair of tokens that a client gets; `life` is the refresh token's.
-/// To be done before the commit: where nothing can be signed, nothing happens.
-pub(crate) async fn tokens(
+/// Signs the access token of `identity`'s session. To be done before its
+/// transaction locks the head of the trail, since a key in KMS may take seconds
+/// and every write of the tenant would wait for it; and before it commits:
+/// where nothing can be signed, nothing happens.
+pub(crate) async fn access_token(
     auth: &Auth,
-    token: &RefreshToken,
-    life: Duration,
-    user: User,
+    identity: &Identity,
+    role: &str,
     now: OffsetDateTime,
-) -> Result<Tokens> {
-    let role = Role::try_from(user.role.as_str()).map_err(|()| Error::new(Code::Internal))?;
-    let subject = Subject { tenant: token.tenant, user: user.id, session: token.session, role };
-    Ok(Tokens {
-        access_token: auth.signer.sign(&subject, now, auth.app.clock.new_id()).await?.0,
+) -> Result<AccessToken> {
+    let (user, session) = identity.user.zip(identity.session).ok_or(Code::Internal)?;
+    let role = Role::try_from(role).map_err(|()| Error::new(Code::Internal))?;
+    let subject = Subject { tenant: identity.tenant, user, session, role };
+    auth.signer.sign(&subject, now, auth.app.clock.new_id()).await
+}
+
+/// Makes the pair of tokens that a client gets; `life` is the refresh token's.
+pub(crate) fn tokens(auth: &Auth, access: AccessToken, refresh: &RefreshToken, life: Duration, user: User) -> Tokens {
+    Tokens {
+        access_token: access.0,
         token_type: "Bearer",
         expires_in: ACCESS_TOKEN_LIFE.whole_seconds(),
-        refresh_token: Some(auth.refresh_tokens.encode(token)),
+        refresh_token: Some(auth.refresh_tokens.encode(refresh)),
         refresh_expires_in: life.whole_seconds(),
         user,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -86,9 +86,10 @@ pub(crate) async fn signup(
     let identity = Identity { tenant, user: Some(clock.new_id()), session: Some(clock.new_id()) };
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
     let user = create(&mut transaction, &identity, &request, &hash, now).await?;
+    let access = session::access_token(&auth, &identity, &user.role, now).await?;
     let begun = session::begin(&auth, &mut transaction, &identity, &origin, &hash, now).await?;
     let token = begun.ok_or(Code::Internal)?;
-    let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
+    let mut tokens = session::tokens(&auth, access, &token, REFRESH_TOKEN_LIFE, user);
     transaction.commit().await?;
     let cookie = request.transport.carry(&mut tokens);
     let Organization { slug, name } = request.organization;

@@ -5,7 +5,7 @@ use shared::{
     App, Db,
     app::AppConfig,
     app::Group,
-    auth::{RefreshTokens, Role, Signer, Subject, TenantId},
+    auth::{RefreshTokens, Signer, Signing, SigningConfig},
     config::{Config, Environment, Faults},
     page::Cursors,
     password::{Passwords, Peppers},
@@ -32,7 +32,7 @@ pub struct Auth {
 /// The group's configuration.
 pub struct AuthConfig {
     app: AppConfig,
-    private_keys_secret_id: String,
+    signing: SigningConfig,
     refresh_key_secret_id: String,
     pepper_secret_id: String,
     signup_is_open: bool,
@@ -45,8 +45,7 @@ impl Config for AuthConfig {
     fn read(env: &mut Environment<'_>) -> Self {
         Self {
             app: AppConfig::read(env),
-            private_keys_secret_id: env
-                .required("TOKEN_PRIVATE_KEYS_SECRET_ID", "the name or ARN of the secret with the private JWK Set"),
+            signing: SigningConfig::read(env),
             refresh_key_secret_id: env
                 .required("REFRESH_KEY_SECRET_ID", "the name or ARN of the secret with the key of refresh tokens"),
             pepper_secret_id: env
@@ -72,29 +71,29 @@ impl Group for Auth {
 
     fn secret_ids(config: &AuthConfig) -> Vec<&str> {
         let mut ids = App::secret_ids(&config.app);
-        ids.extend([&*config.private_keys_secret_id, &*config.refresh_key_secret_id, &*config.pepper_secret_id]);
+        ids.extend(config.signing.secret_id());
+        ids.extend([&*config.refresh_key_secret_id, &*config.pepper_secret_id]);
         ids
     }
 
     async fn build(config: AuthConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let quota = config.rate_limit_per_minute;
-        let AuthConfig { app, private_keys_secret_id, refresh_key_secret_id, pepper_secret_id, .. } = config;
+        let AuthConfig { app, signing, refresh_key_secret_id, pepper_secret_id, .. } = config;
         let AuthConfig { signup_is_open, most_sessions, allowed_origins, .. } = config;
-        let public_keys_secret_id = app.tokens.public_keys_secret_id.clone();
-        let signer = Signer::new(&private_keys_secret_id, &app.tokens, secrets);
-        let signer = signer.map_err(|more| faults.extend(more)).ok();
+        let signing = Signing::read(signing, secrets, start).await.map_err(|more| faults.extend(more)).ok();
         let refresh_key = secrets.key(&refresh_key_secret_id, &mut faults);
         let peppers: Option<Peppers> = secrets.json(&pepper_secret_id, Peppers::FORM, &mut faults);
         let passwords = peppers.and_then(|peppers| {
             Passwords::new(start.base.memory_mib, peppers).map_err(|fault| faults.push(fault)).ok()
         });
         let app = App::build(app, secrets, start).await.map_err(|more| faults.extend(more)).ok();
-        if let (Some(app), Some(signer)) = (&app, &signer)
-            && !accepts_its_own(app, signer).await
-        {
-            faults.push(format!("the secret {public_keys_secret_id} lacks the key of {private_keys_secret_id}"));
-        }
+        let signer = match (&app, signing) {
+            (Some(app), Some(signing)) => {
+                Signer::new(signing, app.verifier.clone(), start).await.map_err(|more| faults.extend(more)).ok()
+            }
+            _ => None,
+        };
         match (app, signer, refresh_key, passwords) {
             (Some(app), Some(signer), Some(key), Some(passwords)) => {
                 let post_limit = RateLimit::per_minute("auth", quota, &app);
@@ -124,17 +123,6 @@ impl Group for Auth {
 
     fn db(&self) -> Option<&Db> {
         Some(&self.app.db)
-    }
-}
-
-/// Whether a token that is signed here is one that every function accepts.
-async fn accepts_its_own(app: &App, signer: &Signer) -> bool {
-    let (now, id) = (app.clock.now(), app.clock.new_id());
-    let tenant = TenantId::of_new_tenant(app.clock.as_ref());
-    let token = signer.sign(&Subject { tenant, user: id, session: id, role: Role::Viewer }, now, id).await;
-    match token {
-        Ok(token) => app.verifier.verify(&token.0, now).await.is_ok(),
-        Err(_) => false,
     }
 }
 

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Role, keys::is_kid};
+use super::{
+    Role,
+    algorithm::{Algorithm, is_kid},
+};
 use crate::extract::if_given;
 
 /// The longest token that is looked at, in bytes.
@@ -71,14 +74,15 @@ impl<'a> Unverified<'a> {
         token.len() <= LONGEST
     }
 
-    /// Takes a token apart; none if one of ours cannot look so, with a `kid`
-    /// that no key of ours can have among it. The claims are not parsed.
+    /// Takes a token apart; none if one of ours cannot look so: its algorithm
+    /// and the form of its `kid` must be ones that keys of ours can have. The claims are not parsed.
     pub(super) fn read(token: &'a str) -> Option<Self> {
         let (message, signature) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
         let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
         let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-        let in_form = is_kid(&header.kid) && URL_SAFE_NO_PAD.decode(signature).is_ok_and(|bytes| !bytes.is_empty());
+        let known = is_kid(&header.kid) && Algorithm::named(&header.alg).is_some();
+        let in_form = known && URL_SAFE_NO_PAD.decode(signature).is_ok_and(|bytes| !bytes.is_empty());
         in_form.then_some(Self { header, message, signature, claims })
     }
 

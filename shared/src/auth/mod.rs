@@ -1,5 +1,6 @@
 //! Who is calling, and what they may do.
 
+mod algorithm;
 mod caller;
 mod claims;
 mod content;
@@ -7,15 +8,20 @@ mod introspection;
 mod keys;
 mod permission;
 mod refresh_token;
+#[cfg(feature = "signing")]
 mod signer;
 mod token;
 mod verifier;
 
+pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
-pub use keys::{Algorithm, GeneratedKey, KeyFault, PublishedKey, SigningKey, published_keys};
+pub use keys::{GeneratedKey, KeyFault, LocalKey, PublishedKey, SigningKey, published_keys};
+#[cfg(feature = "signing")]
+pub use keys::{Signing, SigningConfig};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
+#[cfg(feature = "signing")]
 pub use signer::{AccessToken, Signer};
 pub use token::{LIFE as ACCESS_TOKEN_LIFE, Subject};
 pub use verifier::{Refused, Verifier};

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{
-    Role, SigningKey, Subject,
-    keys::LocalKey,
+    Role, Signing, SigningKey, Subject, Verifier,
+    keys::{Kept, Source},
     token::{LIFE, TYPE},
 };
 use crate::{
+    clock::SharedClock,
     config::{Faults, TokenConfig},
     error::{Code, Error, Result},
-    secrets::Secrets,
+    secrets::BoxFuture,
+    start::Start,
 };
 
 /// The header of our access tokens.
@@ -44,35 +46,42 @@ struct Signed<'a> {
 #[derive(Debug, Clone)]
 pub struct AccessToken(pub String);
 
+/// How old the signing key may be: a rotation signs with the next one after
+/// this time.
+const MAX_AGE: Duration = Duration::minutes(5);
+
 /// Issues access tokens.
 #[derive(Clone)]
 pub struct Signer {
-    key: Arc<dyn SigningKey>,
-    issuer: String,
-    audience: String,
+    keys: Arc<Kept<Arc<dyn SigningKey>>>,
+    verifier: Arc<Verifier>,
 }
 
 impl Signer {
-    /// Takes the private keys, `secret_id`, from among `secrets`; the first one
-    /// signs.
+    /// Issues tokens that `verifier` accepts.
     ///
     /// # Errors
-    /// Says which secret is missing or what is wrong with it, without a value.
-    pub fn new(secret_id: &str, config: &TokenConfig, secrets: &Secrets) -> Result<Self, Faults> {
-        let key = secrets.read(secret_id, LocalKey::first_of)?;
-        Ok(Self { key: Arc::new(key), issuer: config.issuer.clone(), audience: config.audience.clone() })
+    /// The key signs nothing, or is none that `verifier` accepts.
+    pub async fn new(signing: Signing, verifier: Arc<Verifier>, start: &Start) -> Result<Self, Faults> {
+        let Signing { key, source, name } = signing;
+        let source = Accepted { source, name, verifier: verifier.clone(), clock: start.clock.clone() };
+        source.check(&*key).await?;
+        let keys = Kept::new(key, source, MAX_AGE, "signing_keys_not_read", start);
+        Ok(Self { keys: Arc::new(keys), verifier })
     }
 
     /// Signs an access token for `subject`, good for [`LIFE`] from `now`.
     ///
     /// # Errors
-    /// `SYS_001` where the key will not sign.
+    /// `SYS_001` where the key will not sign, `SYS_004` where KMS does not.
     pub async fn sign(&self, subject: &Subject, now: OffsetDateTime, id: Uuid) -> Result<AccessToken> {
-        let header = Header { typ: TYPE, alg: self.key.algorithm().name(), kid: self.key.kid() };
+        let key = self.keys.get(now).await;
+        let TokenConfig { issuer, audience, .. } = self.verifier.config();
+        let header = Header { typ: TYPE, alg: key.algorithm().name(), kid: key.kid() };
         let claims = Signed {
-            iss: &self.issuer,
+            iss: issuer,
             sub: subject.user,
-            aud: &self.audience,
+            aud: audience,
             exp: (now + LIFE).unix_timestamp(),
             iat: now.unix_timestamp(),
             jti: id,
@@ -81,8 +90,38 @@ impl Signer {
             role: subject.role,
         };
         let message = format!("{}.{}", part(&header)?, part(&claims)?);
-        let signature = self.key.sign(message.as_bytes()).await?;
+        let signature = key.sign(message.as_bytes()).await?;
         Ok(AccessToken(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))))
+    }
+}
+
+/// The signing key, once it is one that the readers of its tokens have: a
+/// rotation that was begun at the wrong end changes nothing.
+struct Accepted {
+    source: Box<dyn Source<Arc<dyn SigningKey>>>,
+    name: String,
+    verifier: Arc<Verifier>,
+    clock: SharedClock,
+}
+
+impl Accepted {
+    async fn check(&self, key: &dyn SigningKey) -> Result<(), Faults> {
+        let (name, public) = (&self.name, &self.verifier.config().public_keys_secret_id);
+        match self.verifier.accepts(key, self.clock.now()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!("the secret {public} lacks the key of {name}").into()),
+            Err(error) => Err(format!("the key of {name} signs nothing: {error:?}").into()),
+        }
+    }
+}
+
+impl Source<Arc<dyn SigningKey>> for Accepted {
+    fn read(&self) -> BoxFuture<'_, Result<Arc<dyn SigningKey>, Faults>> {
+        Box::pin(async {
+            let key = self.source.read().await?;
+            self.check(&*key).await?;
+            Ok(key)
+        })
     }
 }
 

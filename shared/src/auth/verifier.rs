@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    PublishedKey, Subject, TenantId, claims,
+    PublishedKey, SigningKey, Subject, TenantId, claims,
     content::{Claims, Content, Header, Unverified},
-    keys::VerifyingKeys,
+    keys::{InSecret, Kept, VerifyingKeys},
     token::TYPE,
 };
 use crate::{
     config::{Faults, TokenConfig},
     error::{Code, Error},
     secrets::Secrets,
+    start::Start,
 };
 
 /// The longest life that any token may claim.
@@ -30,17 +32,23 @@ pub struct Refused {
     pub subject: Option<Subject>,
 }
 
-impl From<Code> for Refused {
-    fn from(code: Code) -> Self {
-        Self { error: code.into(), subject: None }
+impl<E: Into<Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), subject: None }
     }
 }
 
+/// How old the public keys may be: a key that was taken from the set is refused
+/// from then on.
+const MAX_AGE: Duration = Duration::minutes(10);
+/// What a signing key has to sign before its tokens are given out; no token
+/// can be made of it.
+const PROBE: &[u8] = b"tenantry checks that its readers accept this key";
+
 /// Checks access tokens of ours.
 pub struct Verifier {
-    keys: VerifyingKeys,
-    issuer: String,
-    audience: String,
+    keys: Kept<Arc<VerifyingKeys>>,
+    config: TokenConfig,
 }
 
 impl Verifier {
@@ -48,32 +56,50 @@ impl Verifier {
     ///
     /// # Errors
     /// Says which secret is missing or what is wrong with it, without a value.
-    pub fn new(config: TokenConfig, secrets: &Secrets) -> Result<Self, Faults> {
-        let TokenConfig { issuer, audience, public_keys_secret_id: id } = config;
-        let keys = secrets.read(&id, VerifyingKeys::read)?;
-        Ok(Self { keys, issuer, audience })
+    pub fn new(config: TokenConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
+        let read = |set: &_| VerifyingKeys::read(set).map(Arc::new);
+        let id = config.public_keys_secret_id.clone();
+        let keys = secrets.read(&id, read)?;
+        let source = InSecret { id, secrets: start.secrets.clone(), read };
+        Ok(Self { keys: Kept::new(keys, source, MAX_AGE, "token_keys_not_read", start), config })
     }
 
-    /// The issuer of the tokens that it takes.
+    /// Who issues the tokens that it takes, and for whom.
     #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
+    pub fn config(&self) -> &TokenConfig {
+        &self.config
     }
 
     /// The public keys that everybody may have.
-    #[must_use]
-    pub fn published_keys(&self) -> Vec<PublishedKey> {
-        self.keys.published()
+    pub async fn published_keys(&self, now: OffsetDateTime) -> Vec<PublishedKey> {
+        self.keys.get(now).await.published()
+    }
+
+    /// Whether tokens that `key` signs are accepted here, and so, by the same
+    /// set, wherever they are checked.
+    ///
+    /// # Errors
+    /// What the key cannot sign for, or `SYS_004` where the set cannot be read.
+    pub async fn accepts(&self, key: &dyn SigningKey, now: OffsetDateTime) -> Result<bool, Error> {
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(PROBE).await?);
+        match self.keys_with(key.kid(), now).await {
+            Ok(keys) => Ok(keys
+                .get(key.kid())
+                .is_some_and(|public| public.algorithm() == key.algorithm() && public.accepts(PROBE, &signature))),
+            Err(error) if error.code() == Code::InvalidToken => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whom `token` speaks for at `now`.
     ///
     /// # Errors
-    /// `AUTH_001`, `AUTH_002`, `AUTH_004`, `TEN_001` or `TEN_002`.
+    /// `AUTH_001`, `AUTH_002`, `AUTH_004`, `TEN_001` or `TEN_002`; `SYS_004`
+    /// where its key is not known and the keys cannot be read.
     pub async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Subject, Refused> {
-        let content = self.signed(token).ok_or(Code::InvalidToken)?;
+        let content = self.signed(token, now).await?;
         let Content { header, claims } = &*content;
-        if claims.iss != self.issuer {
+        if claims.iss != self.config.issuer {
             return Err(Code::InvalidToken.into());
         }
         let tenant = claims::tenant(claims.tenant_id.as_ref(), claims.organization_id.as_ref());
@@ -89,35 +115,76 @@ impl Verifier {
         }
     }
 
+    /// Whom `token` speaks for at `now`, or none where it is refused.
+    ///
+    /// # Errors
+    /// `SYS_004` where that cannot be known.
+    pub async fn subject(&self, token: &str, now: OffsetDateTime) -> Result<Option<Subject>, Error> {
+        match self.verify(token, now).await {
+            Ok(subject) => Ok(Some(subject)),
+            Err(refused) if refused.error.code() == Code::KeyManagementUnavailable => Err(refused.error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// What a good signature does not say: that it is an access token, for us,
     /// and of today.
     fn check(&self, header: &Header, claims: &Claims, now: OffsetDateTime) -> Result<(), Error> {
-        if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() || claims.aud != self.audience {
+        if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() || claims.aud != self.config.audience {
             return Err(Code::InvalidToken.into());
         }
         check_times(claims, now)
     }
 
-    /// The content of a token that one of our keys signed.
-    fn signed(&self, token: &str) -> Option<Arc<Content>> {
+    /// The content of a token that one of our keys signed. What cannot be one
+    /// of ours by its form has no key read for it.
+    async fn signed(&self, token: &str, now: OffsetDateTime) -> Result<Arc<Content>, Error> {
         if !Unverified::fits(token) {
-            return None;
+            return Err(Code::InvalidToken.into());
         }
-        if let Some(content) = self.keys.known.get(token) {
-            return Some(content);
+        if let Some(content) = self.keys.young(now).and_then(|keys| keys.known.get(token)) {
+            return Ok(content);
         }
-        let unverified = Unverified::read(token)?;
-        let key = self.keys.get(&unverified.header.kid)?;
-        if unverified.header.alg != key.algorithm().name() {
-            return None;
-        }
-        if !key.accepts(unverified.message.as_bytes(), unverified.signature) {
-            return None;
-        }
-        let content = Arc::new(unverified.into_content()?);
-        self.keys.known.add(token, &content);
-        Some(content)
+        let unverified = Unverified::read(token).ok_or(Code::InvalidToken)?;
+        let keys = self.keys_with(&unverified.header.kid, now).await?;
+        verified(&keys, token, unverified).ok_or_else(|| Code::InvalidToken.into())
     }
+
+    /// A set with the key `kid`, which may have come to it just now.
+    async fn keys_with(&self, kid: &str, now: OffsetDateTime) -> Result<Arc<VerifyingKeys>, Error> {
+        let mut keys = self.keys.get(now).await;
+        if keys.get(kid).is_none() {
+            keys = self.keys.read_again(now).await;
+        }
+        if keys.get(kid).is_some() {
+            return Ok(keys);
+        }
+        // It may well be a key of today, which we cannot know.
+        let in_doubt = self.keys.is_in_doubt();
+        Err(if in_doubt {
+            Error::new(Code::KeyManagementUnavailable).caused_by(InDoubt)
+        } else {
+            Code::InvalidToken.into()
+        })
+    }
+}
+
+/// The key of a token is not known, and the keys could not be read again.
+#[derive(Debug, thiserror::Error)]
+#[error("an unknown key, while the keys cannot be read")]
+struct InDoubt;
+
+/// The content of a token whose signature is good.
+fn verified(keys: &VerifyingKeys, token: &str, unverified: Unverified<'_>) -> Option<Arc<Content>> {
+    let key = keys.get(&unverified.header.kid)?;
+    let good = unverified.header.alg == key.algorithm().name()
+        && key.accepts(unverified.message.as_bytes(), unverified.signature);
+    if !good {
+        return None;
+    }
+    let content = Arc::new(unverified.into_content()?);
+    keys.known.add(token, &content);
+    Some(content)
 }
 
 fn check_times(claims: &Claims, now: OffsetDateTime) -> Result<(), Error> {

@@ -111,7 +111,7 @@ registry! {
     ProviderUnavailable = "SYS_003", SERVICE_UNAVAILABLE, "Identity provider unavailable",
         "Send it again after a moment: the keys of the tenant's identity provider cannot be had.";
     KeyManagementUnavailable = "SYS_004", SERVICE_UNAVAILABLE, "Key management unavailable",
-        "Send it again after a moment: nothing can be encrypted or decrypted.";
+        "Send it again after a moment: nothing can be encrypted, decrypted or signed, or a key of today cannot be read.";
     Undecryptable = "SYS_005", INTERNAL_SERVER_ERROR, "Stored data could not be decrypted",
         "Report it with its `request_id`: the record is damaged, or its key was destroyed.";
     DeadlineReached = "SYS_006", SERVICE_UNAVAILABLE, "Deadline reached",

@@ -1,9 +1,14 @@
-//! Secrets Manager as the development stack emulates it.
+//! Secrets Manager and KMS as the development stack emulates them.
+
+use aws_sdk_kms::types::{KeySpec, KeyUsageType};
+use serde_json::Value;
 
 use secrecy::SecretString;
 
 use super::{TestDatabase, TestKeys, TestSecrets, setting, world};
 use crate::{
+    auth::PublishedKey,
+    aws,
     clock::{Clock, SystemClock},
     secrets,
 };
@@ -80,5 +85,44 @@ impl EmulatedSecrets {
         ];
         let all = of_aws.into_iter().chain(secrets).chain(others);
         all.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// A KMS key of a test's own.
+pub struct EmulatedKey {
+    client: aws_sdk_kms::Client,
+    id: String,
+}
+
+impl EmulatedKey {
+    /// Creates a key to sign with, or of `SYMMETRIC_DEFAULT` to encrypt with.
+    pub async fn create(spec: &str) -> Self {
+        let _ = setting("AWS_ENDPOINT_URL");
+        let client = aws_sdk_kms::Client::new(&aws::settings(true).await);
+        let spec = KeySpec::from(spec);
+        let usage =
+            if spec == KeySpec::SymmetricDefault { KeyUsageType::EncryptDecrypt } else { KeyUsageType::SignVerify };
+        let created = client.create_key().key_spec(spec).key_usage(usage).send().await.expect("KMS creates the key");
+        let id = created.key_metadata.unwrap().key_id;
+        Self { client, id }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its public JWK, under its thumbprint.
+    pub async fn public_jwk(&self) -> Value {
+        let public = self.client.get_public_key().key_id(&self.id).send().await.expect("KMS gives the public key");
+        serde_json::to_value(PublishedKey::of_kms(public.public_key.unwrap().as_ref()).unwrap()).unwrap()
+    }
+
+    /// Has an alias, a new one or another key's, name this key.
+    pub async fn take(&self, alias: &str) {
+        let _ = self.client.delete_alias().alias_name(alias).send().await;
+        let created = self.client.create_alias().alias_name(alias).target_key_id(&self.id).send().await;
+        created.expect("KMS creates the alias");
     }
 }

@@ -52,10 +52,10 @@ impl TestKeys {
         Self { kid: kid.to_owned(), pair: Pair::Secret(secret), beside: Vec::new() }
     }
 
-    /// The same, with `other` in its public set.
+    /// The same, with another JWK in its public set.
     #[must_use]
-    pub fn beside(mut self, other: &Self) -> Self {
-        self.beside.push(other.public_jwk());
+    pub fn beside(mut self, other: Value) -> Self {
+        self.beside.push(other);
         self
     }
 

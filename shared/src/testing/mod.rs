@@ -13,7 +13,7 @@ mod keys;
 mod process;
 mod world;
 
-pub use aws::EmulatedSecrets;
+pub use aws::{EmulatedKey, EmulatedSecrets};
 pub use database::{RUNTIME_PASSWORD, TestDatabase};
 pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};

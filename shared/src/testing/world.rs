@@ -50,12 +50,30 @@ impl Clock for TestClock {
 
 /// Secrets that a test can change under a running function.
 #[derive(Default)]
-pub struct TestSecrets(Mutex<HashMap<String, String>>);
+pub struct TestSecrets(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    values: HashMap<String, String>,
+    reads: HashMap<String, usize>,
+    away: bool,
+}
 
 impl TestSecrets {
     /// Sets a secret.
     pub fn set(&self, id: &str, value: impl Into<String>) {
-        self.0.lock().unwrap().insert(id.to_owned(), value.into());
+        self.0.lock().unwrap().values.insert(id.to_owned(), value.into());
+    }
+
+    /// Has every read fail from now on, or none.
+    pub fn set_away(&self, away: bool) {
+        self.0.lock().unwrap().away = away;
+    }
+
+    /// How often a secret was asked for.
+    #[must_use]
+    pub fn reads(&self, id: &str) -> usize {
+        self.0.lock().unwrap().reads.get(id).copied().unwrap_or_default()
     }
 
     pub(super) fn all(&self) -> Vec<(String, String)> {
@@ -67,9 +85,15 @@ impl SecretSource for TestSecrets {
     fn read<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Secrets, Faults>> {
         let distinct = ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id));
         assert!(distinct, "a batch names a secret once: {ids:?}");
-        let secrets = self.0.lock().unwrap();
-        let found = ids.iter().filter_map(|id| Some(((*id).to_owned(), SecretString::from(secrets.get(*id)?.clone()))));
-        let found = Secrets::new(found.collect());
+        let mut held = self.0.lock().unwrap();
+        for id in ids {
+            *held.reads.entry((*id).to_owned()).or_default() += 1;
+        }
+        if held.away {
+            return Box::pin(async { Err("the secrets are away".to_owned().into()) });
+        }
+        let secret = |id: &&str| Some(((*id).to_owned(), SecretString::from(held.values.get(*id)?.clone())));
+        let found = Secrets::new(ids.iter().filter_map(secret).collect());
         Box::pin(async { Ok(found) })
     }
 }

@@ -2,7 +2,7 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::{
     auth::{Permission, Role},
-    testing::{Event, Member, TestApp},
+    testing::{Event, Member, TestApp, TestKeys},
 };
 
 use crate::{
@@ -106,4 +106,20 @@ async fn only_a_live_caller_may_ask_and_only_by_a_form() {
     sql(&app, "UPDATE sessions SET ended_at = now()").await;
     assert_eq!(app.send(event).await.code(), "AUTH_006", "whatever it asks about");
     assert_eq!(app.send(asked(&pair.access, &[("token", "x")])).await.code(), "AUTH_006");
+}
+
+#[tokio::test]
+async fn what_cannot_be_known_while_the_keys_cannot_be_read_is_503_and_never_inactive() {
+    let app = TestApp::start(crate::routes()).await;
+    let admin = app.tenant("acme").await;
+    let next = TestKeys::generate("next").sign(&app.claims(&admin));
+    for (away, expected) in [(true, (503, "SYS_004")), (false, (200, "none"))] {
+        app.secrets.set_away(away);
+        app.clock.advance(time::Duration::seconds(30));
+        let revoke = Event::new(&Method::POST, "/api/v1/auth/revoke").form(&[("token", &*next)]);
+        for event in [asked(&admin.token, &[("token", &next)]), revoke] {
+            let answer = app.send(event).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), expected, "{:?}", answer.log);
+        }
+    }
 }

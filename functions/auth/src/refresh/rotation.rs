@@ -3,7 +3,7 @@
 use shared::{
     Code, Error, Result,
     audit::Action,
-    auth::{REFRESH_TOKEN_LIFE, RefreshToken},
+    auth::{Identity, REFRESH_TOKEN_LIFE, RefreshToken},
     db::Transaction,
     origin::Origin,
     refusal::refuse,
@@ -41,10 +41,11 @@ pub(super) async fn rotate(auth: &Auth, token: &RefreshToken, origin: &Origin) -
             return Err(Error::new(Code::InvalidRefreshToken).counted_as("refresh_token_reused"));
         }
     }
+    let identity = Identity { user: Some(session.user_id), ..identity };
+    let access = session::access_token(auth, &identity, &session.role, now).await?;
     let user = used(&mut transaction, &successor, session.user_id, now).await?;
-    let tokens = session::tokens(auth, &successor, session.life_of_successor(now), user, now).await?;
     transaction.commit().await?;
-    Ok(tokens)
+    Ok(session::tokens(auth, access, &successor, session.life_of_successor(now), user))
 }
 
 /// What a token of a live session is worth.
@@ -59,6 +60,7 @@ enum Verdict {
 
 struct Session {
     user_id: Uuid,
+    role: String,
     generation: i32,
     expires_at: OffsetDateTime,
     rotated_at: Option<OffsetDateTime>,
@@ -86,7 +88,7 @@ impl Session {
 async fn session_of(auth: &Auth, transaction: &mut Transaction, token: &RefreshToken) -> Result<Option<Session>> {
     let session = sqlx::query_as!(
         Session,
-        r#"SELECT s.user_id, s.generation, s.expires_at, r.rotated_at
+        r#"SELECT s.user_id, u.role, s.generation, s.expires_at, r.rotated_at
              FROM sessions s
              JOIN refresh_tokens r ON r.tenant_id = s.tenant_id AND r.session_id = s.id AND r.generation = $3
              JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id AND u.status = 'active'

@@ -23,19 +23,25 @@ struct Metadata {
     jwks_uri: String,
     /// RFC 7662.
     introspection_endpoint: String,
+    /// A caller's access token: there are no client credentials.
+    introspection_endpoint_auth_methods_supported: [&'static str; 1],
     /// RFC 7009.
     revocation_endpoint: String,
+    /// Who holds the token may; left out, it would mean `client_secret_basic`.
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
 }
 
 /// Where the keys and the operations on tokens are.
 pub(crate) async fn discovery(State(auth): State<Auth>) -> impl IntoResponse {
-    let issuer = auth.app.verifier.issuer();
+    let issuer = &auth.app.verifier.config().issuer;
     let at = |path: &str| format!("{issuer}{path}");
     let metadata = Metadata {
-        issuer: issuer.to_owned(),
+        issuer: issuer.clone(),
         jwks_uri: at("/.well-known/jwks.json"),
         introspection_endpoint: at("/auth/introspect"),
+        introspection_endpoint_auth_methods_supported: ["Bearer"],
         revocation_endpoint: at("/auth/revoke"),
+        revocation_endpoint_auth_methods_supported: ["none"],
     };
     (CACHEABLE, Json(metadata))
 }
@@ -53,15 +59,26 @@ mod tests {
         insta::assert_json_snapshot!(answer.json(), @r#"
         {
           "introspection_endpoint": "https://auth.example.com/api/v1/auth/introspect",
+          "introspection_endpoint_auth_methods_supported": [
+            "Bearer"
+          ],
           "issuer": "https://auth.example.com/api/v1",
           "jwks_uri": "https://auth.example.com/api/v1/.well-known/jwks.json",
-          "revocation_endpoint": "https://auth.example.com/api/v1/auth/revoke"
+          "revocation_endpoint": "https://auth.example.com/api/v1/auth/revoke",
+          "revocation_endpoint_auth_methods_supported": [
+            "none"
+          ]
         }
         "#);
         // The document is where its issuer says, and so are the keys.
         let document = answer.json();
         let (issuer, jwks) = (document["issuer"].as_str().unwrap(), document["jwks_uri"].as_str().unwrap());
         let host = issuer.strip_suffix("/api/v1").unwrap();
+        for name in ["introspection_endpoint", "revocation_endpoint"] {
+            let path = document[name].as_str().unwrap().strip_prefix(host).unwrap();
+            let routes = crate::routes();
+            assert!(routes.list().iter().any(|route| route.path == path && route.method == Method::POST), "{name}");
+        }
         for url in [format!("{issuer}/.well-known/openid-configuration"), jwks.to_owned()] {
             let path = url.strip_prefix(host).unwrap();
             assert_eq!(app.send(Event::get(path)).await.status, 200, "{path}");

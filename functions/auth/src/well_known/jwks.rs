@@ -16,7 +16,7 @@ struct KeySet {
 /// The public keys of our access tokens. Symmetric keys are not among them:
 /// where they sign, nobody else can check, and the set may be empty.
 pub(crate) async fn jwks(State(auth): State<Auth>) -> impl IntoResponse {
-    (CACHEABLE, Json(KeySet { keys: auth.app.verifier.published_keys() }))
+    (CACHEABLE, Json(KeySet { keys: auth.app.verifier.published_keys(auth.app.clock.now()).await }))
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
         let [es256, eddsa, hs256] = [Es256, EdDsa, Hs256].map(|algorithm| TestKeys::of(algorithm, algorithm.name()));
         let expected = json!({ "keys": [es256.public_jwk(), eddsa.public_jwk()] });
         let (secret, d) = (hs256.public_jwk()["k"].clone(), es256.private_jwk()["d"].clone());
-        let keys = es256.beside(&hs256).beside(&eddsa);
+        let keys = es256.beside(hs256.public_jwk()).beside(eddsa.public_jwk());
         // A private set, put where the public one belongs, still tells nothing.
         let misplaced = [("TOKEN_PUBLIC_KEYS_SECRET_ID", "token-private-keys")];
         for (keys, settings, expected) in [

@@ -29,7 +29,7 @@ struct Setting {
 /// A function whose set has a key of each algorithm, under its name as `kid`.
 async fn setting() -> Setting {
     let [es256, eddsa, hs256] = [Es256, EdDsa, Hs256].map(|algorithm| TestKeys::of(algorithm, algorithm.name()));
-    let keys = [es256.beside(&eddsa).beside(&hs256), eddsa, hs256].map(Arc::new);
+    let keys = [es256.beside(eddsa.public_jwk()).beside(hs256.public_jwk()), eddsa, hs256].map(Arc::new);
     let app = TestApp::start_with(todos::routes(), TestDatabase::create().await, keys[0].clone(), &[]).await;
     let ada = app.tenant("acme").await;
     Setting { app, ada, keys: keys.map(|key| (key.algorithm().name(), key)).into() }

@@ -7,6 +7,7 @@ mod catalogue;
 mod claims;
 mod gateway;
 mod idempotency;
+mod kids;
 mod log;
 mod outages;
 mod pooler;

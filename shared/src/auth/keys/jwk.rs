@@ -67,13 +67,13 @@ impl Written {
         let (algorithm, material) = match (self.kty.as_str(), self.crv.as_deref()) {
             ("EC", Some("P-256")) => {
                 let point = Point::P256 { x: coordinate(self.x)?, y: coordinate(self.y)? };
-                (Algorithm::Es256, Material::Pair { point, private: self.d.map(private).transpose()? })
+                (Algorithm::Es256, Material::Pair { point, private: self.d.as_ref().map(private).transpose()? })
             }
             ("OKP", Some("Ed25519")) => {
                 let point = Point::Ed25519 { x: coordinate(self.x)? };
-                (Algorithm::EdDsa, Material::Pair { point, private: self.d.map(private).transpose()? })
+                (Algorithm::EdDsa, Material::Pair { point, private: self.d.as_ref().map(private).transpose()? })
             }
-            ("oct", None) => (Algorithm::Hs256, Material::Secret(secret(self.k)?)),
+            ("oct", None) => (Algorithm::Hs256, Material::Secret(secret(self.k.as_ref())?)),
             _ => return Err(KeyFault("has a key that is none of EC P-256, OKP Ed25519 and oct")),
         };
         if self.alg.is_some_and(|alg| alg != algorithm.name()) {
@@ -92,13 +92,13 @@ fn coordinate(text: Option<String>) -> Result<[u8; 32], KeyFault> {
     bytes.ok_or(KeyFault("has a coordinate that is not 32 bytes of base64url"))
 }
 
-fn private(text: SecretString) -> Result<SecretSlice<u8>, KeyFault> {
-    let bytes = bytes(&text).filter(|bytes| bytes.expose_secret().len() == 32);
+fn private(text: &SecretString) -> Result<SecretSlice<u8>, KeyFault> {
+    let bytes = bytes(text).filter(|bytes| bytes.expose_secret().len() == 32);
     bytes.ok_or(KeyFault("has a d that is not 32 bytes of base64url"))
 }
 
-fn secret(text: Option<SecretString>) -> Result<SecretSlice<u8>, KeyFault> {
-    let bytes = text.as_ref().and_then(bytes).filter(|bytes| bytes.expose_secret().len() >= SHORTEST_SECRET);
+fn secret(text: Option<&SecretString>) -> Result<SecretSlice<u8>, KeyFault> {
+    let bytes = text.and_then(bytes).filter(|bytes| bytes.expose_secret().len() >= SHORTEST_SECRET);
     bytes.ok_or(KeyFault("has a k that is not base64url of 32 bytes or more"))
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A key of the private set.
-pub(crate) struct LocalKey {
+pub struct LocalKey {
     kid: String,
     pair: Pair,
 }
@@ -26,7 +26,7 @@ pub(crate) struct LocalKey {
 enum Pair {
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl LocalKey {
@@ -34,7 +34,7 @@ impl LocalKey {
     ///
     /// # Errors
     /// Says what is wrong with any key of the set, without a value of it.
-    pub(crate) fn first_of(set: &SecretString) -> Result<Self, KeyFault> {
+    pub fn first_of(set: &SecretString) -> Result<Self, KeyFault> {
         let keys = jwk::read(set.expose_secret())?.into_iter().map(Self::read).collect::<Result<Vec<_>, _>>()?;
         keys.into_iter().next().ok_or(KeyFault("has no key"))
     }
@@ -42,7 +42,7 @@ impl LocalKey {
     fn read(key: jwk::Key) -> Result<Self, KeyFault> {
         let unfit = KeyFault("has a d that does not fit its public key");
         let pair = match key.material {
-            Material::Secret(secret) => Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret())),
+            Material::Secret(secret) => Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret()).into()),
             Material::Pair { private: None, .. } => return Err(KeyFault("has a key without its private member d")),
             Material::Pair { point, private: Some(private) } => {
                 let (public, private) = (point.bytes(), private.expose_secret());

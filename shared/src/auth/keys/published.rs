@@ -48,6 +48,28 @@ impl PublishedKey {
             point: point.clone(),
         }
     }
+
+    /// The P-256 key that KMS's `GetPublicKey` tells of (`SubjectPublicKeyInfo`
+    /// in DER), under its thumbprint; none of any other.
+    #[cfg(feature = "signing")]
+    #[must_use]
+    pub fn of_kms(info: &[u8]) -> Option<Self> {
+        let point = super::der::p256_point(info)?;
+        Some(Self::new(&point.thumbprint(), &point))
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The key's thumbprint (RFC 7638; RFC 8037, 2), which is a `kid` that
+    /// nobody has to choose.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        self.point.thumbprint()
+    }
 }
 
 impl Point {
@@ -73,8 +95,7 @@ impl Point {
         }
     }
 
-    /// The key's thumbprint (RFC 7638; RFC 8037, 2), which is a `kid` that
-    /// nobody has to choose.
+    /// See [`PublishedKey::thumbprint`].
     pub(crate) fn thumbprint(&self) -> String {
         let curve = self.curve();
         let members = match self {

@@ -1,6 +1,8 @@
 //! The function as Lambda starts it: real processes, Postgres, Secrets Manager.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod signing;
+
 use std::net::TcpListener;
 
 use serde_json::{Value, json};

@@ -1,0 +1,94 @@
+//! A signing key that never leaves KMS.
+
+use std::sync::Arc;
+
+use aws_sdk_kms::{
+    Client,
+    error::DisplayErrorContext,
+    primitives::Blob,
+    types::{KeyUsageType, MessageType, SigningAlgorithmSpec},
+};
+
+use super::{Algorithm, PublishedKey, SigningKey, der, kept::Source};
+use crate::{
+    aws,
+    config::Faults,
+    error::{Code, Error, Result},
+    secrets::BoxFuture,
+    start::Start,
+};
+
+/// What a fault calls the key.
+pub(super) const VARIABLE: &str = "TOKEN_SIGNING_KMS_KEY_ID";
+
+/// A key as KMS gave it: by its own id, since an alias may move while tokens
+/// are signed under the `kid` of the key that it named.
+struct KmsKey {
+    client: Client,
+    id: String,
+    kid: String,
+}
+
+impl SigningKey for KmsKey {
+    fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Es256
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let request = self.client.sign().key_id(&self.id).message(Blob::new(message));
+            let request = request.message_type(MessageType::Raw).signing_algorithm(SigningAlgorithmSpec::EcdsaSha256);
+            let unavailable = Error::new(Code::KeyManagementUnavailable);
+            match request.send().await {
+                Err(cause) => Err(unavailable.caused_by(cause)),
+                Ok(signed) => {
+                    let der = signed.signature.unwrap_or_else(|| Blob::new([])).into_inner();
+                    let fixed = der::fixed_signature(&der).ok_or_else(|| unavailable.caused_by(NoSignature))?;
+                    Ok(fixed.to_vec())
+                }
+            }
+        })
+    }
+}
+
+/// KMS's answer was no ECDSA signature on P-256.
+#[derive(Debug, thiserror::Error)]
+#[error("KMS answered with no ECDSA signature on P-256")]
+struct NoSignature;
+
+/// The key that an id, an ARN or an alias names.
+pub(super) struct InKms {
+    client: Client,
+    id: String,
+}
+
+impl InKms {
+    /// Sets up a client; no call is made.
+    pub(super) async fn connect(id: String, start: &Start) -> Self {
+        Self { client: Client::new(&aws::settings(start.base.aws_plaintext).await), id }
+    }
+
+    async fn find(&self) -> Result<Arc<dyn SigningKey>, Faults> {
+        let found = self.client.get_public_key().key_id(&self.id).send().await.map_err(|cause| {
+            let cause = DisplayErrorContext(&cause);
+            Faults::from(format!("KMS did not give the key that {VARIABLE} names: {cause}"))
+        })?;
+        let public = found.public_key.as_ref().and_then(|info| PublishedKey::of_kms(info.as_ref()));
+        match (found.key_usage, found.key_id, public) {
+            (Some(KeyUsageType::SignVerify), Some(id), Some(public)) => {
+                Ok(Arc::new(KmsKey { client: self.client.clone(), id, kid: public.kid().to_owned() }))
+            }
+            _ => Err(format!("{VARIABLE} must name an ECC_NIST_P256 key for SIGN_VERIFY").into()),
+        }
+    }
+}
+
+impl Source<Arc<dyn SigningKey>> for InKms {
+    fn read(&self) -> BoxFuture<'_, Result<Arc<dyn SigningKey>, Faults>> {
+        Box::pin(self.find())
+    }
+}
