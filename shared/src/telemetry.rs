@@ -155,54 +155,62 @@ pub(crate) fn request(line: &RequestLine<'_>) {
     write(&wire);
 }
 
-/// Counts of what a function did outside any request, or in one beside its own
-/// line, on the wire.
+/// Something that is worth a line and counts by itself, outside any request or
+/// whatever becomes of the one that met it.
+pub(crate) struct Event<'a> {
+    pub(crate) config: &'a BaseConfig,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) failed: bool,
+    pub(crate) message: &'a str,
+    pub(crate) fields: &'a [(&'static str, Option<&'a str>)],
+    /// The metrics (EMF), and by how much each counts.
+    pub(crate) counts: &'a [(&'static str, u64)],
+}
+
 #[derive(Serialize)]
-struct CountsWire<'a> {
+struct EventWire<'a> {
     timestamp: String,
     level: &'static str,
     message: &'a str,
     function: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
+    #[serde(flatten)]
+    fields: BTreeMap<&'static str, &'a str>,
     #[serde(flatten)]
     counts: BTreeMap<&'static str, u64>,
     #[serde(rename = "_aws")]
     aws: Emf<'a>,
 }
 
-impl<'a> CountsWire<'a> {
-    fn new(config: &'a BaseConfig, now: OffsetDateTime, message: &'a str, counts: &[(&'static str, u64)]) -> Self {
-        Self {
-            timestamp: now.format(&Rfc3339).unwrap_or_default(),
-            level: "INFO",
-            message,
-            function: &config.function_name,
-            cause: None,
-            counts: counts.iter().copied().collect(),
-            aws: Emf {
-                timestamp: now.unix_timestamp_nanos() / 1_000_000,
-                cloud_watch_metrics: [Metrics {
-                    namespace: &config.metrics_namespace,
-                    dimensions: &[&["function"]],
-                    list: counts.iter().map(|(name, _)| Metric { name, unit: "Count" }).collect(),
-                }],
-            },
-        }
-    }
+/// Writes the line of an event.
+pub(crate) fn event(event: &Event<'_>) {
+    write(&EventWire {
+        timestamp: event.now.format(&Rfc3339).unwrap_or_default(),
+        level: if event.failed { "WARN" } else { "INFO" },
+        message: event.message,
+        function: &event.config.function_name,
+        fields: event.fields.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect(),
+        counts: event.counts.iter().copied().collect(),
+        aws: Emf {
+            timestamp: event.now.unix_timestamp_nanos() / 1_000_000,
+            cloud_watch_metrics: [Metrics {
+                namespace: &event.config.metrics_namespace,
+                dimensions: &[&["function"]],
+                list: event.counts.iter().map(|(name, _)| Metric { name, unit: "Count" }).collect(),
+            }],
+        },
+    });
 }
 
 /// Writes one line that says what was done outside any request; each of its
-/// counts is a metric (EMF).
+/// counts is a metric.
 pub fn counts(config: &BaseConfig, now: OffsetDateTime, message: &str, counts: &[(&'static str, u64)]) {
-    write(&CountsWire::new(config, now, message, counts));
+    event(&Event { config, now, failed: false, message, fields: &[], counts });
 }
 
 /// Writes a warning, and counts it as the metric `name`: what did not keep a
 /// request from its answer, but must not stay.
 pub(crate) fn warn_counted(config: &BaseConfig, now: OffsetDateTime, name: &'static str, message: &str, cause: &str) {
-    let line = CountsWire::new(config, now, message, &[(name, 1)]);
-    write(&CountsWire { level: "WARN", cause: Some(cause), ..line });
+    event(&Event { config, now, failed: true, message, fields: &[("cause", Some(cause))], counts: &[(name, 1)] });
 }
 
 fn write(line: &impl Serialize) {

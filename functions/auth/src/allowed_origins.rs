@@ -30,7 +30,8 @@ impl AllowedOrigins {
         let mut stated = headers.get_all(ORIGIN).iter();
         let origin = stated.next().filter(|_| stated.next().is_none());
         let allowed = origin.is_some_and(|origin| self.0.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()));
-        let refused = || Error::new(Code::OriginNotAllowed).detail("Pages of this origin may not use the refresh cookie.");
+        let refused =
+            || Error::new(Code::OriginNotAllowed).detail("Pages of this origin may not use the refresh cookie.");
         if allowed { Ok(()) } else { Err(refused()) }
     }
 }

@@ -207,16 +207,15 @@ impl Keys {
             [kid] if !public.iter().any(|known| known == kid) => Some((*kid).to_owned()),
             _ => None,
         });
-        let kid = match half_done {
-            Some(kid) => kid,
-            None => {
-                let new = self.generate()?;
-                self.signing().set.keys = vec![new.jwk];
-                if let Some(private) = &mut self.private {
-                    private.write(&self.secrets).await?;
-                }
-                new.kid
+        let kid = if let Some(kid) = half_done {
+            kid
+        } else {
+            let new = self.generate()?;
+            self.signing().set.keys = vec![new.jwk];
+            if let Some(private) = &mut self.private {
+                private.write(&self.secrets).await?;
             }
+            new.kid
         };
         if let Some(private) = &self.private {
             self.public.set.keys = public_parts(&private.set.to_text()?)?;

@@ -5,6 +5,8 @@ mod caller;
 mod claims;
 mod content;
 mod introspection;
+#[cfg(feature = "federation")]
+mod jwks;
 mod keys;
 mod permission;
 mod refresh_token;
@@ -16,6 +18,8 @@ mod verifier;
 pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
+#[cfg(feature = "federation")]
+pub use jwks::{ProviderKeys, discovery_url};
 pub use keys::{GeneratedKey, KeyFault, LocalKey, PublishedKey, SigningKey, published_keys};
 #[cfg(feature = "signing")]
 pub use keys::{Signing, SigningConfig};

@@ -10,7 +10,10 @@ mod database;
 mod empty;
 mod event;
 mod keys;
+mod log;
 mod process;
+pub mod provider;
+mod provider_keys;
 mod world;
 
 pub use aws::{EmulatedKey, EmulatedSecrets};
@@ -18,7 +21,10 @@ pub use database::{RUNTIME_PASSWORD, TestDatabase};
 pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};
 pub use keys::TestKeys;
+pub use log::Log;
 pub use process::{Ended, Process};
+pub use provider::TestProvider;
+pub use provider_keys::ProviderKey;
 pub use world::{Member, TestApp, TestClock, TestSecrets};
 
 /// What this thread has logged since it was first asked; from then on its lines

@@ -77,7 +77,7 @@ impl TestSecrets {
     }
 
     pub(super) fn all(&self) -> Vec<(String, String)> {
-        self.0.lock().unwrap().clone().into_iter().collect()
+        self.0.lock().unwrap().values.clone().into_iter().collect()
     }
 }
 
