@@ -55,7 +55,7 @@ fn schedules_clean_up_and_go_on_with_a_rotation() {
         .map(|(binary, [schedule, input])| (&**binary, &**schedule, format!("{:?}", action(input))))
         .collect();
     started.sort();
-    let go_on = ops::Action::RotateKeys { only_continue: true, force: false };
+    let go_on = ops::Action::RotateKeys { only_continue: true, force: false, next_kms_key_id: None };
     let clean_up = ops::Action::CleanUp {};
     assert_eq!(
         started,

@@ -31,6 +31,8 @@ pub enum Action {
         /// Replaces all keys at once, because one has leaked.
         #[serde(default)]
         force: bool,
+        /// The key in KMS that is to sign next, where keys are there.
+        next_kms_key_id: Option<String>,
     },
 }
 
@@ -42,7 +44,7 @@ pub struct OpsConfig {
     /// The id of the secret that is the owner's login.
     pub owner_secret_id: String,
     /// The keys of access tokens.
-    pub token_keys: TokenKeysConfig,
+    pub token_keys: Option<TokenKeysConfig>,
 }
 
 impl Config for OpsConfig {
@@ -63,12 +65,13 @@ impl Config for OpsConfig {
 pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Value, String> {
     match action {
         Action::Migrate {} => migrate::migrate(start, config).await,
-        Action::RotateKeys { only_continue: true, force: true } => {
+        Action::RotateKeys { only_continue: true, force: true, .. } => {
             Err("only_continue and force exclude each other".to_owned())
         }
-        Action::RotateKeys { only_continue, force } => {
+        Action::RotateKeys { only_continue, force, next_kms_key_id } => {
             let mode = if force { Mode::Force } else { Mode::Usual };
-            rotate_keys::rotate_keys(start, config, if only_continue { Mode::OnlyContinue } else { mode }).await
+            let mode = if only_continue { Mode::OnlyContinue } else { mode };
+            rotate_keys::rotate_keys(start, config, mode, next_kms_key_id).await
         }
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }

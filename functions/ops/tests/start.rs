@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use shared::testing::{EmptyDatabase, EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD, TestDatabase};
+use shared::testing::{EmptyDatabase, EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD, TestDatabase, TestKeys};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ops");
 
@@ -50,6 +51,36 @@ async fn an_event_migrates_and_the_same_on_the_command_line_finds_it_done() {
         assert!(!output.contains(RUNTIME_PASSWORD) && !output.contains(EmptyDatabase::OWNER_PASSWORD), "{output}");
     }
     assert!(database.connect("tenantry_runtime", RUNTIME_PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_keys_of_tokens_are_rotated_by_events_and_none_of_them_is_logged() {
+    let database = EmptyDatabase::create().await;
+    let keys = TestKeys::generate("first");
+    let set = |jwk: Value| json!({ "keys": [jwk] }).to_string();
+    let secrets = EmulatedSecrets::create(&[
+        ("database-owner", &login(database.owner(), EmptyDatabase::OWNER_PASSWORD)),
+        ("token-public-keys", &set(keys.public_jwk())),
+        ("token-private-keys", &set(keys.private_jwk())),
+    ])
+    .await;
+    let process = Process::start(BINARY, &[], &secrets.environment(database.address()));
+    let step = |event: Value| {
+        let (kind, answer) = process.invoke(&event);
+        assert_eq!(kind, "response", "{answer}");
+        answer["step"].as_str().unwrap().to_owned()
+    };
+    let go_on = json!({ "action": "rotate_keys", "only_continue": true });
+    assert_eq!(step(go_on.clone()), "none");
+    assert_eq!(step(json!({ "action": "rotate_keys" })), "published");
+    assert_eq!(step(go_on), "waiting");
+    assert_eq!(step(json!({ "action": "rotate_keys", "force": true })), "replaced");
+    let private: Value = serde_json::from_str(secrets.text("token-private-keys").await.expose_secret()).unwrap();
+    let log = process.kill();
+    for key in [keys.private_jwk(), private["keys"][0].clone()] {
+        assert!(!log.contains(key["d"].as_str().unwrap()), "{log}");
+    }
+    assert!(log.contains(private["keys"][0]["kid"].as_str().unwrap()));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub use introspection::RegisteredClaims;
 pub use jwks::{ProviderKeys, discovery_url};
 pub use keys::{GeneratedKey, KeyFault, LocalKey, PublishedKey, SigningKey, published_keys};
 #[cfg(feature = "signing")]
-pub use keys::{Signing, SigningConfig};
+pub use keys::{KmsKeys, Signing, SigningConfig};
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};
 #[cfg(feature = "signing")]

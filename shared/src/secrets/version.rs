@@ -11,6 +11,8 @@ use crate::clock::{Clock, SystemClock};
 pub struct Version {
     /// The text.
     pub text: SecretString,
+    /// The secret's ARN: one secret has several names.
+    pub arn: String,
     id: String,
 }
 
@@ -23,8 +25,8 @@ impl SecretsManager {
         let answer = self.client().await.get_secret_value().secret_id(id).send().await;
         let answer =
             answer.map_err(|cause| format!("the secret {id} cannot be read: {}", DisplayErrorContext(&cause)))?;
-        match (answer.secret_string, answer.version_id) {
-            (Some(text), Some(version)) => Ok(Version { text: text.into(), id: version }),
+        match (answer.secret_string, answer.arn, answer.version_id) {
+            (Some(text), Some(arn), Some(version)) => Ok(Version { text: text.into(), arn, id: version }),
             _ => Err(format!("the secret {id} has no text")),
         }
     }
@@ -43,6 +45,6 @@ impl SecretsManager {
         let answer =
             answer.map_err(|cause| format!("the secret {id} cannot be written: {}", DisplayErrorContext(&cause)))?;
         let version = answer.version_id.ok_or_else(|| format!("the secret {id} has no version"))?;
-        Ok(Version { text: text.clone(), id: version })
+        Ok(Version { text: text.clone(), arn: read.arn.clone(), id: version })
     }
 }

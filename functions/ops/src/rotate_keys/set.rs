@@ -21,6 +21,9 @@ pub(super) struct Set {
 pub(super) struct Rotation {
     /// The id of the key that comes.
     pub(super) next: String,
+    /// Under what KMS knows it, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kms_key_id: Option<String>,
     /// Since when it is published.
     #[serde(with = "time::serde::rfc3339")]
     pub(super) published_at: OffsetDateTime,

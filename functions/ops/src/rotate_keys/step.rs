@@ -28,12 +28,23 @@ pub(super) enum Step {
     Retire,
 }
 
-/// The ids in each set; both are the same secret where keys are symmetric.
+/// Where the key is that signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a secret of its own, the private set.
+    Secret,
+    /// In the public set's secret, as symmetric keys are.
+    OneSecret,
+    /// In KMS.
+    Kms,
+}
+
+/// The ids in each set. The private one of KMS is the key that signs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kids<'a> {
     pub(super) private: &'a [&'a str],
     pub(super) public: &'a [&'a str],
-    pub(super) symmetric: bool,
+    pub(super) place: Place,
 }
 
 /// Decides; none where the sets fit no step of a rotation.
@@ -42,23 +53,22 @@ pub(super) fn next_step(kids: Kids<'_>, rotation: Option<&Rotation>, now: Offset
         let until = since + wait;
         if now < until { Step::Wait { then, until } } else { step }
     };
-    let Some(Rotation { next, published_at, switched_at }) = rotation else {
+    let Some(Rotation { next, published_at, switched_at, .. }) = rotation else {
         return match (kids.private, kids.public) {
             ([old], [same]) if old == same => Some(Step::Begin),
-            ([old, _next], [same]) if old == same && !kids.symmetric => Some(Step::Publish),
+            ([old, _next], [same]) if old == same && kids.place == Place::Secret => Some(Step::Publish),
             _ => None,
         };
     };
     let [one, two] = kids.public else { return None };
-    match (kids.private, switched_at, kids.symmetric) {
-        ([_, _], None, _) if kids.private == kids.public && two == next => {
-            Some(due(*published_at, PUBLISHED_FOR, Step::Switch, "switch"))
-        }
-        ([signs], None, false) if signs == next && two == next => Some(Step::NoteSwitch),
-        ([signs], Some(since), false) if signs == next && two == next => {
-            Some(due(*since, SWITCHED_FOR, Step::Retire, "retire"))
-        }
-        (_, Some(since), true) if one == next => Some(due(*since, SWITCHED_FOR, Step::Retire, "retire")),
+    let to_switch = || Some(due(*published_at, PUBLISHED_FOR, Step::Switch, "switch"));
+    let to_retire = |since: &OffsetDateTime| Some(due(*since, SWITCHED_FOR, Step::Retire, "retire"));
+    match (kids.private, switched_at, kids.place) {
+        ([_, _], None, Place::Secret | Place::OneSecret) if kids.private == kids.public && two == next => to_switch(),
+        ([signs], None, Place::Kms) if signs == one && two == next => to_switch(),
+        ([signs], None, Place::Secret | Place::Kms) if signs == next && two == next => Some(Step::NoteSwitch),
+        ([signs], Some(since), Place::Secret | Place::Kms) if signs == next && two == next => to_retire(since),
+        (_, Some(since), Place::OneSecret) if one == next => to_retire(since),
         _ => None,
     }
 }
@@ -73,11 +83,16 @@ mod tests {
 
     fn rotation(published_minutes: i64, switched_minutes: Option<i64>) -> Rotation {
         let ago = |minutes| NOW - Duration::minutes(minutes);
-        Rotation { next: "B".to_owned(), published_at: ago(published_minutes), switched_at: switched_minutes.map(ago) }
+        Rotation {
+            next: "B".to_owned(),
+            kms_key_id: None,
+            published_at: ago(published_minutes),
+            switched_at: switched_minutes.map(ago),
+        }
     }
 
-    fn decided(private: &[&str], public: &[&str], rotation: Option<Rotation>, symmetric: bool) -> Option<Step> {
-        next_step(Kids { private, public, symmetric }, rotation.as_ref(), NOW)
+    fn decided(private: &[&str], public: &[&str], rotation: Option<Rotation>, place: Place) -> Option<Step> {
+        next_step(Kids { private, public, place }, rotation.as_ref(), NOW)
     }
 
     #[test]
@@ -93,7 +108,7 @@ mod tests {
             (&["B"], &["A", "B"], Some(rotation(51, Some(30))), Some(Step::Retire)),
         ] {
             assert_eq!(
-                decided(private, public, rotation.clone(), false),
+                decided(private, public, rotation.clone(), Place::Secret),
                 expected,
                 "{private:?} {public:?} {rotation:?}"
             );
@@ -105,32 +120,47 @@ mod tests {
             (&["B", "A"], Some(rotation(50, Some(29))), wait("retire", 1)),
             (&["B", "A"], Some(rotation(51, Some(30))), Some(Step::Retire)),
         ] {
-            assert_eq!(decided(both, both, rotation.clone(), true), expected, "{both:?} {rotation:?}");
+            assert_eq!(decided(both, both, rotation.clone(), Place::OneSecret), expected, "{both:?} {rotation:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_kms_signs_until_another_one_does() {
+        let wait = |then, minutes| Some(Step::Wait { then, until: NOW + Duration::minutes(minutes) });
+        for (signs, public, rotation, expected) in [
+            ("A", &["A"][..], None, Some(Step::Begin)),
+            ("A", &["A", "B"], Some(rotation(20, None)), wait("switch", 1)),
+            ("A", &["A", "B"], Some(rotation(21, None)), Some(Step::Switch)),
+            ("B", &["A", "B"], Some(rotation(21, None)), Some(Step::NoteSwitch)),
+            ("B", &["A", "B"], Some(rotation(50, Some(29))), wait("retire", 1)),
+            ("B", &["A", "B"], Some(rotation(51, Some(30))), Some(Step::Retire)),
+            ("C", &["A", "B"], Some(rotation(51, Some(30))), None),
+            ("A", &["A", "B"], Some(rotation(51, Some(30))), None),
+            ("B", &["A"], None, None),
+        ] {
+            let decided = decided(&[signs], public, rotation.clone(), Place::Kms);
+            assert_eq!(decided, expected, "{signs} {public:?} {rotation:?}");
         }
     }
 
     #[test]
     fn what_fits_no_step_is_not_guessed_at() {
-        for (private, public, rotation, symmetric) in [
-            (&["A"][..], &["B"][..], None, false),
-            (&["A"], &["A", "B"], None, false),
-            (&["A", "B"], &["B"], None, false),
-            (&["A", "B"], &["A", "B"], None, false),
-            (&["A", "B", "C"], &["A"], None, false),
-            (&["A"], &["A", "B"], Some(rotation(99, None)), false),
-            (&["A", "B"], &["B", "A"], Some(rotation(99, None)), false),
-            (&["A", "C"], &["A", "C"], Some(rotation(99, None)), false),
-            (&["A", "B"], &["A", "B"], Some(rotation(99, Some(50))), false),
-            (&["B"], &["B"], Some(rotation(99, Some(50))), false),
-            (&["A", "B"], &["A", "B"], None, true),
-            (&["B", "A"], &["B", "A"], Some(rotation(99, None)), true),
-            (&["A", "B"], &["A", "B"], Some(rotation(99, Some(50))), true),
+        for (private, public, rotation, place) in [
+            (&["A"][..], &["B"][..], None, Place::Secret),
+            (&["A"], &["A", "B"], None, Place::Secret),
+            (&["A", "B"], &["B"], None, Place::Secret),
+            (&["A", "B"], &["A", "B"], None, Place::Secret),
+            (&["A", "B", "C"], &["A"], None, Place::Secret),
+            (&["A"], &["A", "B"], Some(rotation(99, None)), Place::Secret),
+            (&["A", "B"], &["B", "A"], Some(rotation(99, None)), Place::Secret),
+            (&["A", "C"], &["A", "C"], Some(rotation(99, None)), Place::Secret),
+            (&["A", "B"], &["A", "B"], Some(rotation(99, Some(50))), Place::Secret),
+            (&["B"], &["B"], Some(rotation(99, Some(50))), Place::Secret),
+            (&["A", "B"], &["A", "B"], None, Place::OneSecret),
+            (&["B", "A"], &["B", "A"], Some(rotation(99, None)), Place::OneSecret),
+            (&["A", "B"], &["A", "B"], Some(rotation(99, Some(50))), Place::OneSecret),
         ] {
-            assert_eq!(
-                decided(private, public, rotation.clone(), symmetric),
-                None,
-                "{private:?} {public:?} {rotation:?}"
-            );
+            assert_eq!(decided(private, public, rotation.clone(), place), None, "{private:?} {public:?} {rotation:?}");
         }
     }
 }

@@ -1,14 +1,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use secrecy::ExposeSecret;
+use serde_json::json;
 use shared::{
-    clock::Clock,
+    auth::{Algorithm, GeneratedKey},
+    clock::{Clock, SystemClock},
     config::from_lookup,
-    testing::{EmulatedSecrets, RUNTIME_PASSWORD, TestClock, TestDatabase, TestSecrets},
+    secrets::SecretsManager,
+    testing::{EmulatedKey, EmulatedSecrets, RUNTIME_PASSWORD, TestClock, TestDatabase, TestSecrets},
 };
-use time::Duration;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::*;
+use super::{keys::public_parts, *};
 
 /// The function over secrets that Secrets Manager holds.
 struct Ops {
@@ -16,6 +19,7 @@ struct Ops {
     database: TestDatabase,
     clock: Arc<TestClock>,
     symmetric: bool,
+    in_kms: Option<String>,
 }
 
 impl Ops {
@@ -28,10 +32,22 @@ impl Ops {
         let public = if symmetric { &private } else { &public };
         let created = [("token-private-keys", &*private), ("token-public-keys", &**public)];
         let secrets = EmulatedSecrets::create(&created).await;
-        Self { secrets, database: TestDatabase::create().await, clock: Arc::default(), symmetric }
+        Self { secrets, database: TestDatabase::create().await, clock: Arc::default(), symmetric, in_kms: None }
+    }
+
+    /// With a key in KMS, named like this.
+    async fn start_in_kms(key: &EmulatedKey, name: &str) -> Self {
+        let public = json!({ "keys": [key.public_jwk().await] }).to_string();
+        let secrets = EmulatedSecrets::create(&[("token-public-keys", &*public)]).await;
+        let database = TestDatabase::create().await;
+        Self { secrets, database, clock: Arc::default(), symmetric: false, in_kms: Some(name.to_owned()) }
     }
 
     async fn invoke(&self, mode: Mode) -> Result<Value, String> {
+        self.invoke_with(mode, None).await
+    }
+
+    async fn invoke_with(&self, mode: Mode, next_kms_key_id: Option<&str>) -> Result<Value, String> {
         let (host, port, name) = self.database.address();
         let private = if self.symmetric { "token-public-keys" } else { "token-private-keys" };
         let settings = [
@@ -41,7 +57,10 @@ impl Ops {
             ("DATABASE_TLS", "disable".to_owned()),
             ("DATABASE_SECRET_ID", "database".to_owned()),
             ("DATABASE_OWNER_SECRET_ID", "database".to_owned()),
-            ("TOKEN_PRIVATE_KEYS_SECRET_ID", self.secrets.id(private)),
+            match &self.in_kms {
+                Some(id) => ("TOKEN_SIGNING_KMS_KEY_ID", id.clone()),
+                None => ("TOKEN_PRIVATE_KEYS_SECRET_ID", self.secrets.id(private)),
+            },
             ("TOKEN_PUBLIC_KEYS_SECRET_ID", self.secrets.id("token-public-keys")),
             ("AWS_ENDPOINT_URL", shared::testing::setting("AWS_ENDPOINT_URL")),
         ];
@@ -50,7 +69,7 @@ impl Ops {
         let login = TestSecrets::default();
         login.set("database", json!({ "username": self.database.role(), "password": RUNTIME_PASSWORD }).to_string());
         let start = Start { base: Arc::new(base), clock: self.clock.clone(), secrets: Arc::new(login) };
-        rotate_keys(&start, config, mode).await
+        rotate_keys(&start, config, mode, next_kms_key_id.map(ToOwned::to_owned)).await
     }
 
     async fn step(&self) -> String {
@@ -59,6 +78,12 @@ impl Ops {
 
     async fn set(&self, name: &str) -> Value {
         serde_json::from_str(self.secrets.text(name).await.expose_secret()).unwrap()
+    }
+
+    /// The ids in the public set.
+    async fn published(&self) -> Vec<String> {
+        let set = self.set("token-public-keys").await;
+        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The ids in the private and in the public set.
@@ -130,6 +155,57 @@ async fn symmetric_keys_rotate_in_their_one_secret() {
     assert_eq!(ops.step().await, "published", "and the next one begins");
 }
 
+async fn kid(key: &EmulatedKey) -> String {
+    key.public_jwk().await["kid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_key_in_kms_is_followed_by_the_one_that_was_made_for_it() {
+    let (old, new) = (EmulatedKey::create("ECC_NIST_P256").await, EmulatedKey::create("ECC_NIST_P256").await);
+    let alias = format!("alias/{}", SystemClock.new_id());
+    old.take(&alias).await;
+    let ops = Ops::start_in_kms(&old, &alias).await;
+    let (old_kid, new_kid) = (kid(&old).await, kid(&new).await);
+    let fault = ops.invoke(Mode::Usual).await.unwrap_err();
+    assert!(fault.contains("next_kms_key_id"), "{fault}");
+    assert!(ops.invoke_with(Mode::Usual, Some(old.id())).await.unwrap_err().contains("signs already"));
+    assert_eq!(ops.invoke(Mode::OnlyContinue).await.unwrap()["step"], "none");
+
+    let published = ops.invoke_with(Mode::Usual, Some(new.id())).await.unwrap();
+    assert_eq!((&published["step"], &published["kid"]), (&json!("published"), &json!(new_kid)));
+    assert_eq!(ops.published().await, [&*old_kid, &*new_kid]);
+    assert_eq!(ops.step().await, "waiting");
+    ops.clock.advance(Duration::minutes(22));
+    assert_eq!(ops.invoke(Mode::OnlyContinue).await.unwrap()["step"], "switched");
+    assert_eq!(ops.step().await, "waiting", "the alias names the new key");
+    ops.clock.advance(Duration::minutes(31));
+    assert_eq!(ops.invoke(Mode::OnlyContinue).await.unwrap()["kid"], json!(old_kid));
+    assert_eq!(ops.published().await, [new_kid]);
+
+    let answer = ops.invoke_with(Mode::Force, Some(old.id())).await.unwrap();
+    assert_eq!((&answer["step"], ops.published().await), (&json!("replaced"), vec![old_kid]));
+}
+
+#[tokio::test]
+async fn a_key_in_kms_that_no_alias_names_is_switched_to_by_a_deployment() {
+    let (old, new) = (EmulatedKey::create("ECC_NIST_P256").await, EmulatedKey::create("ECC_NIST_P256").await);
+    let mut ops = Ops::start_in_kms(&old, old.id()).await;
+    ops.invoke_with(Mode::Usual, Some(new.id())).await.unwrap();
+    ops.clock.advance(Duration::minutes(22));
+    let waiting = ops.invoke(Mode::Usual).await.unwrap();
+    assert!(waiting["step"] == "waiting" && waiting["detail"].as_str().unwrap().contains(new.id()), "{waiting}");
+    ops.in_kms = Some(new.id().to_owned());
+    assert_eq!(ops.step().await, "switched");
+    ops.clock.advance(Duration::minutes(31));
+    assert_eq!(ops.step().await, "retired");
+    assert_eq!(ops.published().await, [kid(&new).await]);
+
+    ops.in_kms = Some(old.id().to_owned());
+    assert!(ops.invoke(Mode::Usual).await.unwrap_err().contains("fit no step"), "deployed without a rotation");
+    assert_eq!(ops.invoke(Mode::Force).await.unwrap()["kid"], json!(kid(&old).await));
+    assert_eq!(ops.published().await, [kid(&old).await]);
+}
+
 #[tokio::test]
 async fn a_step_that_was_killed_between_its_two_writes_is_finished_by_the_next_invocation() {
     let ops = Ops::start(Algorithm::Es256).await;
@@ -192,6 +268,26 @@ async fn what_fits_no_rotation_or_is_no_key_set_is_left_as_it_is() {
         assert_eq!(ops.set("token-public-keys").await, public);
     }
     assert_eq!(ops.secrets.text("token-private-keys").await.expose_secret(), before.expose_secret());
+}
+
+#[tokio::test]
+async fn sets_that_do_not_belong_together_are_refused_before_anything_is_written() {
+    let ops = Ops::start(Algorithm::Es256).await;
+    let mut stranger = GeneratedKey::new(Algorithm::Es256).unwrap().jwk;
+    stranger["kid"] = json!(ops.kids().await.1[0]);
+    let symmetric = GeneratedKey::new(Algorithm::Hs256).unwrap().jwk;
+    let before = ops.set("token-public-keys").await;
+    for (key, said) in [(stranger, "is not the one in"), (symmetric, "both sets must be one secret")] {
+        ops.secrets.put("token-private-keys", &json!({ "keys": [key] }).to_string()).await;
+        for mode in [Mode::Usual, Mode::Force] {
+            let fault = ops.invoke(mode).await.unwrap_err();
+            assert!(
+                fault.contains(said) && !fault.contains(key["d"].as_str().or(key["k"].as_str()).unwrap()),
+                "{fault}"
+            );
+        }
+        assert_eq!(ops.set("token-public-keys").await, before);
+    }
 }
 
 #[tokio::test]

@@ -73,17 +73,51 @@ impl InKms {
     }
 
     async fn find(&self) -> Result<Arc<dyn SigningKey>, Faults> {
-        let found = self.client.get_public_key().key_id(&self.id).send().await.map_err(|cause| {
-            let cause = DisplayErrorContext(&cause);
-            Faults::from(format!("KMS did not give the key that {VARIABLE} names: {cause}"))
-        })?;
-        let public = found.public_key.as_ref().and_then(|info| PublishedKey::of_kms(info.as_ref()));
-        match (found.key_usage, found.key_id, public) {
-            (Some(KeyUsageType::SignVerify), Some(id), Some(public)) => {
-                Ok(Arc::new(KmsKey { client: self.client.clone(), id, kid: public.kid().to_owned() }))
-            }
-            _ => Err(format!("{VARIABLE} must name an ECC_NIST_P256 key for SIGN_VERIFY").into()),
-        }
+        let found = public_key(&self.client, &self.id).await;
+        let found = found.map_err(|cause| format!("KMS did not give the key that {VARIABLE} names: {cause}"))?;
+        let (id, public) = found.ok_or_else(|| format!("{VARIABLE} must name an ECC_NIST_P256 key for SIGN_VERIFY"))?;
+        Ok(Arc::new(KmsKey { client: self.client.clone(), id, kid: public.kid().to_owned() }))
+    }
+}
+
+/// The id and the public key of what `id` names; none of another kind.
+async fn public_key(client: &Client, id: &str) -> Result<Option<(String, PublishedKey)>, String> {
+    let found = client.get_public_key().key_id(id).send().await;
+    let found = found.map_err(|cause| DisplayErrorContext(&cause).to_string())?;
+    let public = found.public_key.as_ref().and_then(|info| PublishedKey::of_kms(info.as_ref()));
+    Ok(match (found.key_usage, found.key_id, public) {
+        (Some(KeyUsageType::SignVerify), Some(id), Some(public)) => Some((id, public)),
+        _ => None,
+    })
+}
+
+/// Signing keys in KMS, for a rotation: `ops`.
+pub struct KmsKeys(Client);
+
+impl KmsKeys {
+    /// Sets up a client; no call is made.
+    pub async fn connect(start: &Start) -> Self {
+        Self(Client::new(&aws::settings(start.base.aws_plaintext).await))
+    }
+
+    /// The public key of what `id` (an id, an ARN or an alias) names.
+    ///
+    /// # Errors
+    /// Says what KMS said, or that the key is of another kind.
+    pub async fn public_key(&self, id: &str) -> Result<PublishedKey, String> {
+        let found = public_key(&self.0, id).await.map_err(|cause| format!("KMS did not give the key {id}: {cause}"))?;
+        found.map(|(_, key)| key).ok_or_else(|| format!("{id} is no ECC_NIST_P256 key for SIGN_VERIFY"))
+    }
+
+    /// Has an alias name the key `id` from now on.
+    ///
+    /// # Errors
+    /// Says what KMS said.
+    pub async fn point_alias(&self, alias: &str, id: &str) -> Result<(), String> {
+        // An alias's ARN ends in its name.
+        let name = alias.rfind("alias/").map_or(alias, |at| &alias[at..]);
+        let moved = self.0.update_alias().alias_name(name).target_key_id(id).send().await;
+        moved.map(drop).map_err(|cause| format!("{name} cannot be moved to {id}: {}", DisplayErrorContext(&cause)))
     }
 }
 

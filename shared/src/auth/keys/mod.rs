@@ -27,6 +27,8 @@ pub use generate::{GeneratedKey, published_keys};
 #[cfg(feature = "signing")]
 pub(super) use kept::Source;
 pub(super) use kept::{InSecret, Kept};
+#[cfg(feature = "signing")]
+pub use kms::KmsKeys;
 pub use local::LocalKey;
 pub use published::PublishedKey;
 #[cfg(feature = "signing")]
