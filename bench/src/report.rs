@@ -1,5 +1,6 @@
 //! The tables, and the same as JSON.
 
+mod signing;
 mod timing;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::table::{Table, ms, number};
 pub(crate) struct Report {
     init: Table,
     warm: Table,
+    signing: Table,
     timing: Table,
     pairs: Table,
     sizes: Table,
@@ -51,6 +53,10 @@ impl Default for Report {
                     "ratio",
                     "blocks",
                 ],
+            ),
+            signing: Table::new(
+                "POST refresh by what signs, taking turns (ms)",
+                &["key", "samples", "p50", "p95", "signature alone (us)"],
             ),
             timing: Table::new(
                 "Refused sign-ins, taking turns (ms)",
@@ -218,7 +224,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for table in [&self.init, &self.warm, &self.timing, &self.pairs, &self.sizes, &self.goals] {
+        for table in [&self.init, &self.warm, &self.signing, &self.timing, &self.pairs, &self.sizes, &self.goals] {
             write!(f, "{table}")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))

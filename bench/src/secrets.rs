@@ -1,4 +1,4 @@
-//! Secrets Manager, as the harness needs it: one read, the bare time of a
+//! Secrets Manager and KMS, as the harness needs them: one read, the bare time of a
 //! batch, and answers that are recorded once and replayed, so that a slow
 //! emulator does not stand in the functions' init.
 
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -48,6 +49,37 @@ impl Endpoint {
         let answer = self.call("secretsmanager.GetSecretValue", body.as_bytes())?;
         let answer: Value = serde_json::from_slice(&answer.body)?;
         Ok(answer["SecretString"].as_str().ok_or_else(|| format!("the secret {id} cannot be read"))?.to_owned())
+    }
+
+    /// Creates a secret, whose name is its id.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub(crate) fn create_secret(&self, name: &str, value: &str) -> Result<String> {
+        let body = json!({ "Name": name, "SecretString": value, "ClientRequestToken": format!("{name:-<32}") });
+        self.expect("secretsmanager.CreateSecret", &body)?;
+        Ok(name.to_owned())
+    }
+
+    /// Creates a KMS key that signs with ES256: its id, and its public key in DER.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub(crate) fn create_signing_key(&self) -> Result<(String, Vec<u8>)> {
+        let created =
+            self.expect("TrentService.CreateKey", &json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" }))?;
+        let id = created["KeyMetadata"]["KeyId"].as_str().ok_or("CreateKey gave no KeyId")?.to_owned();
+        let public = self.expect("TrentService.GetPublicKey", &json!({ "KeyId": id }))?;
+        let public = public["PublicKey"].as_str().ok_or("GetPublicKey gave no PublicKey")?;
+        Ok((id, STANDARD.decode(public)?))
+    }
+
+    fn expect(&self, target: &str, body: &Value) -> Result<Value> {
+        let answer = self.call(target, body.to_string().as_bytes())?;
+        if answer.target() != "200" {
+            return Err(format!("{target}: {}", answer.start).into());
+        }
+        Ok(serde_json::from_slice(&answer.body)?)
     }
 
     /// The median time of one batch read over a connection of its own.
@@ -91,10 +123,11 @@ impl Endpoint {
     fn call(&self, target: &str, body: &[u8]) -> io::Result<Message> {
         let mut stream = TcpStream::connect((self.host.as_str(), self.port))?;
         stream.set_nodelay(true)?;
+        let service = if target.starts_with("TrentService") { "kms" } else { "secretsmanager" };
         let mut request = format!(
             "POST / HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\
              Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {target}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/secretsmanager/aws4_request\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/{service}/aws4_request\r\n\
              Content-Length: {}\r\n\r\n",
             self.host,
             self.port,

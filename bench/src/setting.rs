@@ -71,10 +71,16 @@ impl Setting {
 
     /// The same setting with another Secrets Manager.
     pub(crate) fn with_secrets(&self, secrets: Endpoint) -> Self {
+        let url = secrets.url();
+        Self { secrets: Some(secrets), ..self.with([("AWS_ENDPOINT_URL", url)]) }
+    }
+
+    /// The same setting with these variables set otherwise.
+    pub(crate) fn with(&self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let mut own = self.own.clone();
-        own.insert("AWS_ENDPOINT_URL", secrets.url());
+        own.extend(variables);
         let (binaries, logs) = (self.binaries.clone(), self.logs.clone());
-        Self { database: self.database.clone(), secrets: Some(secrets), binaries, logs, own }
+        Self { database: self.database.clone(), secrets: self.secrets.clone(), binaries, logs, own }
     }
 
     /// The release binary of a function.

@@ -1,6 +1,7 @@
 //! What is measured against what, and the goals.
 
 mod init;
+mod signing;
 mod size;
 mod timing;
 mod warm;
@@ -12,7 +13,7 @@ use crate::setting::{Distance, Setting, variable};
 use crate::{Result, progress};
 
 /// The scenarios' names.
-pub(crate) const NAMES: [&str; 8] = ["init", "live", "list", "create", "session", "login", "timing", "size"];
+pub(crate) const NAMES: [&str; 9] = ["init", "live", "list", "create", "session", "login", "signing", "timing", "size"];
 
 const HELLO: &str = "floor-hello";
 const SELECT: &str = "floor-select";
@@ -38,6 +39,9 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
         init::run(args, setting, &mut report)?;
     }
     warm::run(args, setting, &mut report)?;
+    if args.wants("signing") {
+        signing::run(args, setting, &mut report)?;
+    }
     if args.wants("timing") {
         timing::run(args, setting, &mut report)?;
     }
