@@ -68,7 +68,7 @@ mod tests {
 
     use crate::{
         Auth,
-        trial::{Pair, acme, another_session, concurrent, me, refresh},
+        trial::{Pair, acme, another_session, concurrent, me, refresh, sql},
     };
 
     fn logout(query: &str, token: &str) -> Event {
@@ -111,6 +111,21 @@ mod tests {
             assert_eq!(records.len(), 1, "{query}");
             assert_eq!(records[0].1, "success");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_over_before_stays_over_since_then() {
+        let app = TestApp::start(crate::routes()).await;
+        acme(&app).await;
+        let pair = another_session(&app).await;
+        sql(
+            &app,
+            "UPDATE sessions SET ended_at = '2026-01-01' WHERE id = (SELECT id FROM sessions ORDER BY id LIMIT 1)",
+        )
+        .await;
+        assert_eq!(app.send(logout("?scope=global", &pair.access)).await.status, 204);
+        let query = "SELECT count(*) FROM sessions WHERE ended_at = '2026-01-01'";
+        assert_eq!(sqlx::query_scalar::<_, i64>(query).fetch_one(&mut app.superuser().await).await.unwrap(), 1);
     }
 
     #[tokio::test]

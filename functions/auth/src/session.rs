@@ -104,7 +104,7 @@ mod tests {
     use shared::testing::TestApp;
     use sqlx::Executor;
 
-    use crate::trial::{PASSWORD, Pair, acme, concurrent, dump, login, refresh};
+    use crate::trial::{PASSWORD, Pair, acme, concurrent, counts, dump, login, refresh, refusals};
 
     /// Whoever changes a user locks its row, then the head of the trail.
     #[tokio::test]
@@ -121,6 +121,22 @@ mod tests {
         let (answer, ()) = tokio::join!(app.send(login("acme", "ada@acme.example", PASSWORD)), head_is_free);
         assert_eq!(answer.status, 200, "{:?}", answer.log);
     }
+
+    #[tokio::test]
+    async fn no_session_begins_for_a_user_who_is_deactivated_meanwhile() {
+        let app = concurrent().await;
+        acme(&app).await;
+        let mut changing = app.superuser().await;
+        changing.execute("BEGIN; UPDATE users SET status = 'inactive'").await.unwrap();
+        let deactivated = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            changing.execute("COMMIT").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(app.send(login("acme", "ada@acme.example", PASSWORD)), deactivated);
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (401, "AUTH_005"), "{:?}", answer.log);
+        assert_eq!((counts(&app).await[2], &*refusals(&app, "auth.login").await), (1, &["AUTH_005".to_owned()][..]));
+    }
+
     #[tokio::test]
     async fn a_dump_of_the_database_and_the_log_hold_nothing_that_opens_a_session() {
         let app = TestApp::start(crate::routes()).await;
