@@ -1,5 +1,7 @@
 //! `POST /api/v1/auth/login`
 
+mod right_password;
+
 use axum::extract::State;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -7,7 +9,6 @@ use shared::{
     Code, Result,
     audit::Action,
     auth::{Identity, REFRESH_TOKEN_LIFE, TenantId},
-    db::Transaction,
     extract::Json,
     lockout::{Attempted, Reserved},
     origin::Origin,
@@ -16,6 +17,8 @@ use shared::{
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use right_password::RightPassword;
 
 use crate::{
     Auth,
@@ -60,13 +63,9 @@ pub(crate) async fn login(
     let (Some(mut user), Some(stored), false) = (user, stored, suspended) else {
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
-    let hash = Verified::renew(&auth, &password, stored).await?;
     let now = auth.app.clock.now();
-    let mut transaction = auth.app.db.begin_signed_in(&identity, Action::AuthLogin, &origin, &attempted).await?;
-    hash.keep(&mut transaction, &identity).await?;
-    let begun = session::begin(&auth, &mut transaction, &identity, &origin, hash.current(), now).await?;
-    let Some(token) = begun else {
-        drop(transaction);
+    let right = RightPassword { auth: &auth, password: &password, identity: &identity, attempted: &attempted };
+    let Some((transaction, token)) = right.begin_session(stored, &origin, now).await? else {
         let code = Code::InvalidCredentials;
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
@@ -132,42 +131,6 @@ impl Account {
             updated_at: self.updated_at?,
             last_login_at: self.last_login_at,
         })
-    }
-}
-
-/// The hash that the password was verified by and, where it was made otherwise
-/// than we make them now, a new one of the same password.
-struct Verified {
-    stored: String,
-    renewed: Option<String>,
-}
-
-impl Verified {
-    /// Made before the transaction begins, since a hash takes longer than all
-    /// of it.
-    async fn renew(auth: &Auth, password: &TypedPassword, stored: String) -> Result<Self> {
-        Ok(Self { renewed: auth.passwords.upgrade(password, &stored).await?, stored })
-    }
-
-    /// The hash that the account has from now on.
-    fn current(&self) -> &str {
-        self.renewed.as_deref().unwrap_or(&self.stored)
-    }
-
-    /// Puts the new hash in the place of the old one, unless the password has
-    /// been changed in the meantime.
-    async fn keep(&self, transaction: &mut Transaction, identity: &Identity) -> Result<()> {
-        let Some(renewed) = &self.renewed else { return Ok(()) };
-        sqlx::query!(
-            "UPDATE users SET password_hash = $4 WHERE tenant_id = $1 AND id = $2 AND password_hash = $3",
-            identity.tenant.as_uuid(),
-            identity.user,
-            self.stored,
-            renewed,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        Ok(())
     }
 }
 

@@ -105,7 +105,9 @@ async fn the_old_password_begins_no_session_once_it_is_changed() {
     holder.execute("BEGIN; SELECT * FROM users FOR NO KEY UPDATE").await.unwrap();
     let changed = async {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        holder.execute("UPDATE users SET password_hash = 'changed'; COMMIT").await.unwrap();
+        let other = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        sqlx::query("UPDATE users SET password_hash = $1").bind(other).execute(&mut holder).await.unwrap();
+        holder.execute("COMMIT").await.unwrap();
     };
     let (answer, ()) = tokio::join!(sign_in(&app, PASSWORD), changed);
     assert_eq!(answer.code(), "AUTH_005", "{:?}", answer.log);
