@@ -15,7 +15,6 @@ use shared::{
     password::TypedPassword,
     text::{Email, Slug},
 };
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use right_password::RightPassword;
@@ -23,8 +22,7 @@ use right_password::RightPassword;
 use crate::{
     Auth,
     cookie::{SetCookie, Transport},
-    session::{self, Tokens},
-    user::User,
+    session::{self, Begun, Tokens},
 };
 
 #[derive(Debug, Deserialize)]
@@ -53,23 +51,22 @@ pub(crate) async fn login(
     let attempted = Attempted::account(&tenant, &email);
     let account = account(&auth, &attempted, &tenant, &email).await?;
     let reserved = Reserved::read(account.ordinal, account.locked_seconds)?;
-    let stored = account.password_hash.clone();
+    let stored = account.password_hash;
     let matches = auth.passwords.verify(&password, stored.clone()).await?;
     let identity = Identity { tenant: account.tenant_id, user: account.id, session: Some(auth.app.clock.new_id()) };
     let suspended = account.tenant_status == "suspended";
-    let user = account.into_user().filter(|user| matches && user.status == "active");
-    let code = if user.is_some() { Code::TenantSuspended } else { Code::InvalidCredentials };
+    let right = matches && account.status.as_deref() == Some("active");
+    let code = if right { Code::TenantSuspended } else { Code::InvalidCredentials };
     let refused = Identity { session: None, ..identity };
-    let (Some(mut user), Some(stored), false) = (user, stored, suspended) else {
+    let (Some(stored), true, false) = (stored, right, suspended) else {
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
     let now = auth.app.clock.now();
     let right = RightPassword { auth: &auth, password: &password, identity: &identity, attempted: &attempted };
-    let Some((transaction, token)) = right.begin_session(stored, &origin, now).await? else {
+    let Some((transaction, Begun { token, user })) = right.begin_session(stored, &origin, now).await? else {
         let code = Code::InvalidCredentials;
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
-    user.last_login_at = Some(now);
     let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
     transaction.commit().await?;
     Ok((transport.carry(&mut tokens), Json(tokens)))
@@ -84,15 +81,8 @@ struct Account {
     ordinal: Option<i32>,
     locked_seconds: Option<i32>,
     id: Option<Uuid>,
-    email: Option<String>,
-    display_name: Option<String>,
-    role: Option<String>,
     status: Option<String>,
     password_hash: Option<String>,
-    version: Option<i64>,
-    created_at: Option<OffsetDateTime>,
-    updated_at: Option<OffsetDateTime>,
-    last_login_at: Option<OffsetDateTime>,
 }
 
 /// Reserves the attempt and looks the account up, in one round trip. Run twice
@@ -103,10 +93,7 @@ async fn account(auth: &Auth, attempted: &Attempted, slug: &str, email: &str) ->
         sqlx::query_as!(
             Account,
             r#"SELECT t.tenant_id AS "tenant_id!: TenantId", t.tenant_status AS "tenant_status!",
-                      t.ordinal, t.locked_seconds,
-                      u.id AS "id?", u.email AS "email?", u.display_name AS "display_name?", u.role AS "role?",
-                      u.status AS "status?", u.password_hash, u.version AS "version?", u.created_at AS "created_at?",
-                      u.updated_at AS "updated_at?", u.last_login_at
+                      t.ordinal, t.locked_seconds, u.id AS "id?", u.status AS "status?", u.password_hash
                  FROM app.begin_sign_in($1, $2, $3) AS t
                  LEFT JOIN LATERAL (SELECT * FROM users WHERE tenant_id = t.tenant_id AND email = $4 LIMIT 1) AS u ON true"#,
             attempted.key(),
@@ -116,22 +103,6 @@ async fn account(auth: &Auth, attempted: &Attempted, slug: &str, email: &str) ->
         )
     };
     auth.app.db.fetch_one(query).await
-}
-
-impl Account {
-    fn into_user(self) -> Option<User> {
-        Some(User {
-            id: self.id?,
-            email: self.email?,
-            display_name: self.display_name?,
-            role: self.role?,
-            status: self.status?,
-            version: self.version?,
-            created_at: self.created_at?,
-            updated_at: self.updated_at?,
-            last_login_at: self.last_login_at,
-        })
-    }
 }
 
 #[cfg(test)]

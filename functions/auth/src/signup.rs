@@ -19,8 +19,7 @@ use uuid::Uuid;
 use crate::{
     Auth,
     cookie::{SetCookie, Transport},
-    session::{self, Tokens},
-    user::User,
+    session::{self, Begun, Tokens},
 };
 
 type Name = Text<1, 200>;
@@ -85,9 +84,9 @@ pub(crate) async fn signup(
     let tenant = TenantId::of_new_tenant(clock.as_ref());
     let identity = Identity { tenant, user: Some(clock.new_id()), session: Some(clock.new_id()) };
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
-    let user = create(&mut transaction, &identity, &request, &hash, now).await?;
+    create(&mut transaction, &identity, &request, &hash, now).await?;
     let begun = session::begin(&auth, &mut transaction, &identity, &origin, &hash, now).await?;
-    let token = begun.ok_or(Code::Internal)?;
+    let Begun { token, user } = begun.ok_or(Code::Internal)?;
     let mut tokens = session::tokens(&auth, &token, REFRESH_TOKEN_LIFE, user, now).await?;
     transaction.commit().await?;
     let cookie = request.transport.carry(&mut tokens);
@@ -102,21 +101,19 @@ async fn create(
     request: &Signup,
     password_hash: &str,
     now: OffsetDateTime,
-) -> Result<User> {
+) -> Result<()> {
     let display_name: String = match &request.display_name {
         Some(name) => (**name).to_owned(),
         // An address may be longer than a name.
         None => request.email.chars().take(200).collect(),
     };
     let taken = || Error::new(Code::AlreadyExists).at("organization.slug", "is taken");
-    sqlx::query_as!(
-        User,
+    sqlx::query!(
         r#"WITH tenant AS (
                INSERT INTO tenants (id, slug, name, created_at, updated_at) VALUES ($1, $2, $3, $9, $9)
            )
            INSERT INTO users (tenant_id, id, email, display_name, role, password_hash, created_at, updated_at, last_login_at)
-           VALUES ($1, $4, $5, $6, $7, $8, $9, $9, $9)
-           RETURNING id, email, display_name, role, status, version, created_at, updated_at, last_login_at"#,
+           VALUES ($1, $4, $5, $6, $7, $8, $9, $9, $9)"#,
         identity.tenant.as_uuid(),
         &*request.organization.slug,
         &*request.organization.name,
@@ -127,9 +124,10 @@ async fn create(
         password_hash,
         now,
     )
-    .fetch_one(&mut *transaction)
+    .execute(&mut *transaction)
     .await
     .on_constraint("tenants_slug_key", taken)
+    .map(drop)
 }
 
 #[cfg(test)]

@@ -1,17 +1,14 @@
 //! A password that was found right, and the session that it begins.
 
 use shared::{
-    Result,
-    audit::Action,
-    auth::{Identity, RefreshToken},
-    db::Transaction,
-    lockout::Attempted,
-    origin::Origin,
-    password::TypedPassword,
+    Result, audit::Action, auth::Identity, db::Transaction, lockout::Attempted, origin::Origin, password::TypedPassword,
 };
 use time::OffsetDateTime;
 
-use crate::{Auth, session};
+use crate::{
+    Auth,
+    session::{self, Begun},
+};
 
 /// Whose password it is, and where the attempt was counted.
 pub(super) struct RightPassword<'a> {
@@ -31,7 +28,7 @@ impl RightPassword<'_> {
         stored: String,
         origin: &Origin,
         now: OffsetDateTime,
-    ) -> Result<Option<(Transaction, RefreshToken)>> {
+    ) -> Result<Option<(Transaction, Begun)>> {
         if let Some(begun) = self.begin_by(&stored, origin, now).await? {
             return Ok(Some(begun));
         }
@@ -48,7 +45,7 @@ impl RightPassword<'_> {
         stored: &str,
         origin: &Origin,
         now: OffsetDateTime,
-    ) -> Result<Option<(Transaction, RefreshToken)>> {
+    ) -> Result<Option<(Transaction, Begun)>> {
         let Self { auth, password, identity, attempted } = self;
         // Before the transaction begins, since a hash takes longer than all of it.
         let renewed = auth.passwords.upgrade(password, stored).await?;
@@ -58,7 +55,7 @@ impl RightPassword<'_> {
         }
         let current = renewed.as_deref().unwrap_or(stored);
         match session::begin(auth, &mut transaction, identity, origin, current, now).await? {
-            Some(token) => Ok(Some((transaction, token))),
+            Some(begun) => Ok(Some((transaction, begun))),
             None => transaction.roll_back().await.map(|()| None),
         }
     }
