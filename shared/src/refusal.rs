@@ -63,9 +63,11 @@ impl Refusal<'_> {
 
 /// Every refusal of a change, every denial, and every reach for a thing that
 /// is not there, which may be another tenant's. Not what an outage refused:
-/// the record would fail with it.
+/// the record would fail with it. Nor attempts while an account is locked: the
+/// lock itself is recorded ([`crate::lockout`]), and a trail is not to be flooded.
 pub(crate) fn is_recorded(method: &Method, reason: Code) -> bool {
     match reason.status() {
+        _ if reason == Code::TooManyFailedAttempts => false,
         StatusCode::SERVICE_UNAVAILABLE => false,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
         _ => reason == Code::NotFound || !matches!(*method, Method::GET | Method::HEAD),

@@ -38,12 +38,18 @@ impl Transport {
 
 /// The token among the cookies of a request. Of two with the name, none: one
 /// of them is not ours.
+///
+/// Read as bytes, since a neighbour's cookie may hold any. Nothing but ASCII
+/// blanks is cut off a name (RFC 6265bis, 5.6): with Unicode's, a name that no
+/// browser takes for a prefixed one would become ours.
 pub(crate) fn sent(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let cookies = lines.flat_map(Cookie::split_parse).filter_map(Result::ok);
-    let mut tokens = cookies.filter(|cookie| cookie.name() == NAME).map(|cookie| cookie.value().to_owned());
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    let named = |cookie: &'_ [u8]| cookie.strip_prefix(NAME.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    let mut tokens = cookies.filter_map(named);
     let token = tokens.next()?;
-    tokens.next().is_none().then_some(token)
+    // What is no text is no token either, but it was sent.
+    tokens.next().is_none().then(|| String::from_utf8(token).unwrap_or_default())
 }
 
 /// Has the browser forget the cookie, if it sent one.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use shared::{Caller, Db, Result, extract::Query};
+use shared::{Caller, Code, Db, Result, extract::Query};
 
 use crate::cookie::{self, SetCookie};
 
@@ -44,15 +44,18 @@ pub(crate) async fn logout(
                RETURNING id
            )
            -- Once they have ended: the head of the trail is locked last.
-           SELECT app.audit($3) AS seq FROM others, (SELECT count(*) FROM own) AS own_ended"#,
+           -- Of two that end the session at once, one did, and is recorded.
+           SELECT app.audit($3) AS seq FROM others, (SELECT count(*) AS ended FROM own) AS own
+            WHERE own.ended = 1 OR NOT $4::boolean"#,
         caller.tenant_id(),
         caller.user_id(),
         caller.session_id(),
         scope != Scope::Others,
         scope != Scope::Local,
     )
-    .fetch_one(&mut transaction)
-    .await?;
+    .fetch_optional(&mut transaction)
+    .await?
+    .ok_or(Code::SessionEnded)?;
     transaction.commit().await?;
     let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
     Ok((cookie, StatusCode::NO_CONTENT))
@@ -68,7 +71,7 @@ mod tests {
 
     use crate::{
         Auth,
-        trial::{Pair, acme, another_session, concurrent, me, refresh},
+        trial::{Pair, acme, another_session, concurrent, me, refresh, sql},
     };
 
     fn logout(query: &str, token: &str) -> Event {
@@ -114,6 +117,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_over_before_stays_over_since_then() {
+        let app = TestApp::start(crate::routes()).await;
+        acme(&app).await;
+        let pair = another_session(&app).await;
+        sql(
+            &app,
+            "UPDATE sessions SET ended_at = '2026-01-01' WHERE id = (SELECT id FROM sessions ORDER BY id LIMIT 1)",
+        )
+        .await;
+        assert_eq!(app.send(logout("?scope=global", &pair.access)).await.status, 204);
+        let query = "SELECT count(*) FROM sessions WHERE ended_at = '2026-01-01'";
+        assert_eq!(sqlx::query_scalar::<_, i64>(query).fetch_one(&mut app.superuser().await).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
     async fn another_user_of_the_tenant_stays_signed_in() {
         let app = TestApp::start(crate::routes()).await;
         let ada = app.tenant("acme").await;
@@ -151,6 +169,25 @@ mod tests {
             assert_eq!(answer.json()["error"]["fields"][0]["field"], field, "{query}");
         }
         assert_eq!(me(&app, &pair.access).await, "none");
+    }
+
+    #[tokio::test]
+    async fn of_two_at_once_one_ends_the_session_and_one_is_told_that_it_has_ended() {
+        let app = concurrent().await;
+        let pair = acme(&app).await;
+        let mut holder = app.superuser().await;
+        holder.execute("BEGIN; SELECT * FROM sessions FOR UPDATE").await.unwrap();
+        let both_have_entered = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            holder.execute("COMMIT").await.unwrap();
+        };
+        let (one, other, ()) =
+            tokio::join!(app.send(logout("", &pair.access)), app.send(logout("", &pair.access)), both_have_entered);
+        let mut codes = [one.code(), other.code()];
+        codes.sort();
+        assert_eq!(codes, ["AUTH_006", "none"]);
+        let records = "SELECT count(*) FROM audit_events WHERE action = 'auth.logout' AND outcome = 'success'";
+        assert_eq!(sqlx::query_scalar::<_, i64>(records).fetch_one(&mut app.superuser().await).await.unwrap(), 1);
     }
 
     /// A refresh locks its session, then the head of the trail. A sign-out that

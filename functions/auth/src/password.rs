@@ -42,13 +42,16 @@ pub(crate) async fn password(
     let hash = auth.passwords.hash(&new_password).await?;
     let mut transaction = auth.app.db.begin(&caller).await?;
     sqlx::query!(
-        r#"WITH changed AS (
+        r#"WITH cleared AS (
+               -- First, as a sign-in locks the counter, then the user. Undone where nothing changes.
+               SELECT app.clear_attempts($6) AS attempts
+           ), changed AS (
                -- Unless it was changed in the meantime: then the current one is another.
-               UPDATE users SET password_hash = $3 WHERE tenant_id = $1 AND id = $2 AND password_hash = $4
+               UPDATE users SET password_hash = $3 FROM cleared
+                WHERE tenant_id = $1 AND id = $2 AND password_hash = $4
                RETURNING id
-           ), ended AS (SELECT app.end_other_sessions(id, $5) AS sessions FROM changed
-           ), cleared AS (SELECT app.clear_attempts($6) AS attempts FROM changed)
-           SELECT app.audit(id) AS seq FROM changed, ended, cleared"#,
+           ), ended AS (SELECT app.end_other_sessions(id, $5) AS sessions FROM changed)
+           SELECT app.audit(id) AS seq FROM changed, ended"#,
         caller.tenant_id(),
         caller.user_id(),
         hash,

@@ -63,7 +63,8 @@ async fn every_post_of_the_group_counts_whatever_comes_of_it_and_nothing_else_do
         assert!(answer.rate_limit[1].starts_with(&left), "{} {answer:?}", route.path);
         assert!(!answer.status.is_success());
     }
-    for event in [Event::get("/api/v1/auth/me"), Event::post("/api/v1/auth/unknown", &Value::Null)] {
+    let too_large = Event::post("/api/v1/auth/login", &Value::from("x".repeat(1024 * 1024)));
+    for event in [Event::get("/api/v1/auth/me"), Event::post("/api/v1/auth/unknown", &Value::Null), too_large] {
         assert_eq!(app.send(event).await.rate_limit[0], "");
     }
 }

@@ -55,13 +55,15 @@ async fn yield_successor(
     headers: &HeaderMap,
     origin: &Origin,
 ) -> Result<Tokens> {
-    let token = auth.refresh_tokens.decode(text).ok_or(Code::InvalidRefreshToken)?;
+    let token = auth.refresh_tokens.decode(text);
     if transport == Transport::Cookie
         && let Err(error) = auth.allowed_origins.check(headers)
     {
+        // A foreign page does not learn what the cookie is worth.
+        let Some(token) = token else { return Err(error) };
         return Err(refuse(&auth.app, Action::AuthRefresh, &of(&token), origin, error).await);
     }
-    rotation::rotate(auth, &token, origin).await
+    rotation::rotate(auth, &token.ok_or(Code::InvalidRefreshToken)?, origin).await
 }
 
 /// Whom a token speaks for, before its session was looked at.

@@ -27,17 +27,23 @@ pub(crate) struct Tokens {
     user: User,
 }
 
+/// A session that has begun, and its user as it is in that moment.
+pub(crate) struct Begun {
+    pub(crate) token: RefreshToken,
+    pub(crate) user: User,
+}
+
 /// Begins a session of `identity`'s user, with its audit record, and ends those
-/// that are one too many. None where the user is not active any more, or where
-/// `password_hash` is not the one that was verified a moment ago.
+/// that are one too many. None where the user is not active any more, or its
+/// hash or its role not `verified`, the ones of a moment ago.
 pub(crate) async fn begin(
     auth: &Auth,
     transaction: &mut Transaction,
     identity: &Identity,
     origin: &Origin,
-    password_hash: &str,
+    verified: (&str, &str),
     now: OffsetDateTime,
-) -> Result<Option<RefreshToken>> {
+) -> Result<Option<Begun>> {
     let session = identity.session.ok_or(Code::Internal)?;
     let token = RefreshToken { tenant: identity.tenant, session, generation: 0 };
     let began = sqlx::query!(
@@ -46,8 +52,8 @@ pub(crate) async fn begin(
                SELECT app.end_surplus_sessions($3, $2, $10) AS ended
            ), seen AS (
                UPDATE users SET last_login_at = $4 FROM room
-                WHERE tenant_id = $1 AND id = $3 AND status = 'active' AND password_hash = $11
-               RETURNING id
+                WHERE tenant_id = $1 AND id = $3 AND status = 'active' AND password_hash = $11 AND role = $12
+               RETURNING id, email, display_name, role, status, version, created_at, updated_at, last_login_at
            ), began AS (
                INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at, user_agent, source_address)
                SELECT $1, $2, seen.id, $4, $4, $5, $6, $7 FROM seen
@@ -58,7 +64,10 @@ pub(crate) async fn begin(
                RETURNING session_id
            )
            -- From both: the head of the trail is locked last.
-           SELECT app.audit(began.id) AS seq FROM began, issued"#,
+           SELECT app.audit(began.id) AS seq, seen.id AS "id!", seen.email AS "email!", seen.display_name AS "display_name!",
+                  seen.role AS "role!", seen.status AS "status!", seen.version AS "version!",
+                  seen.created_at AS "created_at!", seen.updated_at AS "updated_at!", seen.last_login_at
+             FROM began, issued, seen"#,
         identity.tenant.as_uuid(),
         session,
         identity.user,
@@ -69,11 +78,25 @@ pub(crate) async fn begin(
         &auth.refresh_tokens.hash(&token),
         now + REFRESH_TOKEN_LIFE,
         auth.most_sessions,
-        password_hash,
+        verified.0,
+        verified.1,
     )
     .fetch_optional(&mut *transaction)
     .await?;
-    Ok(began.map(|_| token))
+    Ok(began.map(|row| Begun {
+        token,
+        user: User {
+            id: row.id,
+            email: row.email,
+            display_name: row.display_name,
+            role: row.role,
+            status: row.status,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            last_login_at: row.last_login_at,
+        },
+    }))
 }
 
 /// Signs the access token of `identity`'s session. To be done before its
@@ -108,10 +131,10 @@ pub(crate) fn tokens(auth: &Auth, access: AccessToken, refresh: &RefreshToken, l
 mod tests {
     use std::time::Duration;
 
-    use shared::testing::TestApp;
+    use shared::{auth::Role, clock::Clock, testing::TestApp};
     use sqlx::Executor;
 
-    use crate::trial::{PASSWORD, Pair, acme, concurrent, dump, login, refresh};
+    use crate::trial::{PASSWORD, Pair, acme, concurrent, counts, dump, login, refresh, refusals};
 
     /// Whoever changes a user locks its row, then the head of the trail.
     #[tokio::test]
@@ -128,6 +151,45 @@ mod tests {
         let (answer, ()) = tokio::join!(app.send(login("acme", "ada@acme.example", PASSWORD)), head_is_free);
         assert_eq!(answer.status, 200, "{:?}", answer.log);
     }
+
+    #[tokio::test]
+    async fn no_session_begins_for_a_user_who_is_deactivated_meanwhile() {
+        let app = concurrent().await;
+        acme(&app).await;
+        let mut changing = app.superuser().await;
+        changing.execute("BEGIN; UPDATE users SET status = 'inactive'").await.unwrap();
+        let deactivated = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            changing.execute("COMMIT").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(app.send(login("acme", "ada@acme.example", PASSWORD)), deactivated);
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (401, "AUTH_005"), "{:?}", answer.log);
+        assert_eq!((counts(&app).await[2], &*refusals(&app, "auth.login").await), (1, &["AUTH_005".to_owned()][..]));
+    }
+
+    #[tokio::test]
+    async fn a_role_that_is_changed_during_a_sign_in_is_the_tokens_role() {
+        let app = concurrent().await;
+        acme(&app).await;
+        let mut changing = app.superuser().await;
+        // As a change of role does: with it end the sessions that there are.
+        let change = "BEGIN; UPDATE users SET role = 'viewer'; UPDATE sessions SET ended_at = now()";
+        changing.execute(change).await.unwrap();
+        let demoted = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            changing.execute("COMMIT").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(app.send(login("acme", "ada@acme.example", PASSWORD)), demoted);
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["user"]["role"]),
+            (200, &"viewer".into()),
+            "{:?}",
+            answer.log
+        );
+        let subject = app.group.app.verifier.verify(&Pair::of(&answer).access, app.clock.now()).await.unwrap();
+        assert_eq!(subject.role, Role::Viewer);
+    }
+
     #[tokio::test]
     async fn r6_a_dump_of_the_database_and_the_log_hold_nothing_that_opens_a_session() {
         let app = TestApp::start(crate::routes()).await;

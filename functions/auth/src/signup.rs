@@ -19,8 +19,7 @@ use uuid::Uuid;
 use crate::{
     Auth,
     cookie::{SetCookie, Transport},
-    session::{self, Tokens},
-    user::User,
+    session::{self, Begun, Tokens},
 };
 
 type Name = Text<1, 200>;
@@ -85,10 +84,11 @@ pub(crate) async fn signup(
     let tenant = TenantId::of_new_tenant(clock.as_ref());
     let identity = Identity { tenant, user: Some(clock.new_id()), session: Some(clock.new_id()) };
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
-    let user = create(&mut transaction, &identity, &request, &hash, now).await?;
-    let access = session::access_token(&auth, &identity, &user.role, now).await?;
-    let begun = session::begin(&auth, &mut transaction, &identity, &origin, &hash, now).await?;
-    let token = begun.ok_or(Code::Internal)?;
+    create(&mut transaction, &identity, &request, &hash, now).await?;
+    let role = Role::Admin.as_str();
+    let access = session::access_token(&auth, &identity, role, now).await?;
+    let begun = session::begin(&auth, &mut transaction, &identity, &origin, (&hash, role), now).await?;
+    let Begun { token, user } = begun.ok_or(Code::Internal)?;
     let mut tokens = session::tokens(&auth, access, &token, REFRESH_TOKEN_LIFE, user);
     transaction.commit().await?;
     let cookie = request.transport.carry(&mut tokens);
@@ -103,21 +103,19 @@ async fn create(
     request: &Signup,
     password_hash: &str,
     now: OffsetDateTime,
-) -> Result<User> {
+) -> Result<()> {
     let display_name: String = match &request.display_name {
         Some(name) => (**name).to_owned(),
         // An address may be longer than a name.
         None => request.email.chars().take(200).collect(),
     };
     let taken = || Error::new(Code::AlreadyExists).at("organization.slug", "is taken");
-    sqlx::query_as!(
-        User,
+    sqlx::query!(
         r#"WITH tenant AS (
                INSERT INTO tenants (id, slug, name, created_at, updated_at) VALUES ($1, $2, $3, $9, $9)
            )
            INSERT INTO users (tenant_id, id, email, display_name, role, password_hash, created_at, updated_at, last_login_at)
-           VALUES ($1, $4, $5, $6, $7, $8, $9, $9, $9)
-           RETURNING id, email, display_name, role, status, version, created_at, updated_at, last_login_at"#,
+           VALUES ($1, $4, $5, $6, $7, $8, $9, $9, $9)"#,
         identity.tenant.as_uuid(),
         &*request.organization.slug,
         &*request.organization.name,
@@ -128,9 +126,10 @@ async fn create(
         password_hash,
         now,
     )
-    .fetch_one(&mut *transaction)
+    .execute(&mut *transaction)
     .await
     .on_constraint("tenants_slug_key", taken)
+    .map(drop)
 }
 
 #[cfg(test)]

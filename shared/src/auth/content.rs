@@ -22,7 +22,8 @@ pub(crate) struct Content {
 }
 
 /// The header parameters that matter. Others (`jwk`, `jku`, `x5u`, `x5c`) are
-/// ignored (RFC 7515, 4.1); `crit` names extensions, of which we know none.
+/// ignored (RFC 7515, 4.1); `crit` names extensions, of which we know none, and
+/// `b64` (RFC 7797) is one that may stand in no JWT.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) alg: String,
@@ -31,6 +32,8 @@ pub(super) struct Header {
     pub(super) typ: Option<String>,
     #[serde(default, deserialize_with = "present")]
     pub(super) crit: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) b64: Option<Value>,
 }
 
 /// The claims as they are read.

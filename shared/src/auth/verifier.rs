@@ -130,7 +130,11 @@ impl Verifier {
     /// What a good signature does not say: that it is an access token, for us,
     /// and of today.
     fn check(&self, header: &Header, claims: &Claims, now: OffsetDateTime) -> Result<(), Error> {
-        if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() || claims.aud != self.config.audience {
+        if header.typ.as_deref() != Some(TYPE)
+            || header.crit.is_some()
+            || header.b64.is_some()
+            || claims.aud != self.config.audience
+        {
             return Err(Code::InvalidToken.into());
         }
         check_times(claims, now)

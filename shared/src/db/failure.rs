@@ -91,9 +91,11 @@ impl Failure {
             "TN005" => Code::IdempotencyKeyReused,
             // Not recorded (TN003), out of time (57014), lock not had (55P03),
             // deadlock (40P01), read-only after a failover (25006), out of
-            // memory or disk (53).
+            // memory or disk (53), a file not read or written (58).
             "TN003" | "57014" | "55P03" | "40P01" | "40001" | "25006" => Code::DatabaseUnavailable,
-            state if state.starts_with("53") || self.connection_is_lost() => Code::DatabaseUnavailable,
+            state if state.starts_with("53") || state.starts_with("58") || self.connection_is_lost() => {
+                Code::DatabaseUnavailable
+            }
             _ => Code::Internal,
         }
     }

@@ -25,9 +25,22 @@ impl Transaction {
     ///
     /// # Errors
     /// `SYS_002`.
-    pub async fn commit(mut self) -> Result<()> {
+    pub async fn commit(self) -> Result<()> {
+        self.end("COMMIT").await
+    }
+
+    /// Rolls back at once, for a request that goes on without it: one that was
+    /// only dropped holds its connection until the handler is done.
+    ///
+    /// # Errors
+    /// `SYS_002`.
+    pub async fn roll_back(self) -> Result<()> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, statement: &'static str) -> Result<()> {
         if let Some(mut lease) = self.0.take() {
-            (*lease).execute("COMMIT").await.map_err(|error| Failure::of(&error))?;
+            (*lease).execute(statement).await.map_err(|error| Failure::of(&error))?;
             lease.keep();
         }
         Ok(())

@@ -108,6 +108,8 @@ async fn c1_a_cookie_from_a_foreign_null_or_look_alike_origin_is_refused() {
     }
     let answer = app.send(with_cookie(&cookie).header("referer", PAGE).header("host", "app.example.com")).await;
     assert_eq!(answer.code(), "AUTH_011", "without an origin");
+    let forged = app.send(with_cookie("forged").header("origin", "https://evil.example")).await;
+    assert_eq!((&*forged.code(), forged.header("set-cookie")), ("AUTH_011", ""), "whatever the cookie holds");
     // Each one of the token's tenant is in its trail; a sign-in had none yet.
     assert_eq!(refusals(&app, "auth.refresh").await, vec!["AUTH_011"; foreign.len() + 1]);
     assert!(refusals(&app, "auth.login").await.is_empty());
@@ -151,6 +153,19 @@ async fn only_the_one_cookie_of_the_name_is_read() {
     assert_eq!(send(&twice).await, "VAL_001");
     assert_eq!(send(&["__Host-refresh=forged".to_owned()]).await, "AUTH_007");
     assert_eq!(send(&["theme=dark".to_owned(), format!("__Host-refresh={cookie}"), "a".to_owned()]).await, "none");
+}
+
+/// A browser sends what any page below the domain has set, as it was set.
+#[tokio::test]
+async fn a_neighbours_cookie_hides_ours_in_no_spelling_and_is_not_taken_for_it() {
+    let app = start().await;
+    let mut cookie = signed_in(&app).await;
+    for neighbour in ["city=Zürich", "=", "__Host-refresh", "\u{2000}__Host-refresh=x", "\u{a0}__Host-refresh=x"] {
+        let cookies = [neighbour.to_owned(), format!("__Host-refresh={cookie}")];
+        let answer = app.send(with_cookie("").cookies(&cookies).header("origin", PAGE)).await;
+        assert_eq!(answer.status, 200, "{neighbour:?} {:?}", answer.log);
+        cookie = token(&answer);
+    }
 }
 
 #[tokio::test]

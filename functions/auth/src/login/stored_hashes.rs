@@ -6,13 +6,15 @@ use sqlx::Executor;
 
 use crate::{
     Auth,
-    trial::{PASSWORD, acme, counts, forget_attempts, login, sql},
+    trial::{PASSWORD, acme, concurrent, counts, forget_attempts, login, sql},
 };
 
 const ADA: &str = "ada@acme.example";
 const CURRENT: &str = "$argon2id$v=19$m=65536,t=3,p=4,keyid=MQ$";
 /// Of `PASSWORD`, by libxcrypt.
 const BCRYPT: &str = "$2b$05$abcdefghijklmnopqrstuuIAMotokjvqxS37l/xxPOkoAA/z9PVFG";
+/// Of `password`.
+const OTHER: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 
 async fn store(app: &TestApp<Auth>, hash: &str) {
     forget_attempts(app).await;
@@ -34,7 +36,7 @@ async fn an_imported_hash_opens_its_account_and_is_upgraded_by_that_login() {
         (PASSWORD, "$2y$06$abcdefghijklmnopqrstuuMM2WY3hywXWbrAFXK1YPdEELrhzR1uW"),
         // The policy is for new passwords.
         ("password", "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA"),
-        ("password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"),
+        ("password", OTHER),
     ] {
         store(&app, imported).await;
         assert_eq!(app.send(login("acme", ADA, "not the password")).await.code(), "AUTH_005");
@@ -93,7 +95,8 @@ async fn a_password_that_is_changed_meanwhile_is_not_put_back() {
     acme(&app).await;
     store(&app, BCRYPT).await;
     let mut changing = app.superuser().await;
-    changing.execute("BEGIN; UPDATE users SET password_hash = 'changed'").await.unwrap();
+    changing.execute("BEGIN").await.unwrap();
+    sqlx::query("UPDATE users SET password_hash = $1").bind(OTHER).execute(&mut changing).await.unwrap();
     let commit = async {
         let waits =
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
@@ -105,7 +108,18 @@ async fn a_password_that_is_changed_meanwhile_is_not_put_back() {
         changing.execute("COMMIT").await.unwrap();
     };
     let (answer, ()) = tokio::join!(app.send(login("acme", ADA, PASSWORD)), commit);
-    assert_eq!((answer.status.as_u16(), &*stored(&app).await), (401, "changed"));
+    assert_eq!((answer.status.as_u16(), &*stored(&app).await), (401, OTHER));
+}
+
+#[tokio::test]
+async fn two_sign_ins_at_once_are_both_right_though_one_replaces_the_hash() {
+    let app = concurrent().await;
+    acme(&app).await;
+    store(&app, BCRYPT).await;
+    let (one, other) = tokio::join!(app.send(login("acme", ADA, PASSWORD)), app.send(login("acme", ADA, PASSWORD)));
+    assert_eq!((one.code(), other.code()), ("none".into(), "none".into()), "{:?} {:?}", one.log, other.log);
+    assert_eq!(counts(&app).await, [1, 1, 3, 3, 3], "a session and a record each");
+    assert!(stored(&app).await.starts_with(CURRENT));
 }
 
 #[tokio::test]

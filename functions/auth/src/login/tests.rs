@@ -137,3 +137,21 @@ async fn an_outage_of_the_database_is_503_and_never_401() {
         assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "SYS_002"));
     }
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_do_its_work_is_an_outage_and_no_fault_of_ours() {
+    let app = TestApp::start(crate::routes()).await;
+    acme(&app).await;
+    // Out of disk, of memory, of connections; a failed read or write of a file.
+    for state in ["53100", "53200", "53300", "58000", "58030", "58P01", "25006", "40001"] {
+        let failing = format!(
+            "CREATE OR REPLACE FUNCTION app.begin_sign_in(attempt bytea, slug text, at timestamptz)
+                 RETURNS TABLE (tenant_id uuid, tenant_status text, ordinal integer, locked_seconds integer)
+                 LANGUAGE plpgsql VOLATILE ROWS 1
+             AS $$ BEGIN RAISE EXCEPTION 'could not read block' USING ERRCODE = '{state}'; END $$"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(failing)).execute(&mut app.superuser().await).await.unwrap();
+        let answer = app.send(login("acme", ADA, PASSWORD)).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "SYS_002"), "{state}");
+    }
+}

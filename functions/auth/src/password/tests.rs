@@ -75,7 +75,8 @@ async fn a_wrong_current_password_is_refused_recorded_and_counted_with_the_sign_
     }
     assert_eq!(
         refusals(&app, "auth.password").await,
-        ["AUTH_005", "AUTH_005", "AUTH_005", "AUTH_008", "AUTH_005", "AUTH_008"]
+        ["AUTH_005", "AUTH_005", "AUTH_005", "AUTH_008", "AUTH_005"],
+        "the lock once, and nothing of the attempts while it lasts"
     );
     assert_eq!(me(&app, &own.access).await, "none", "the session goes on");
     forget_attempts(&app).await;
@@ -104,7 +105,9 @@ async fn the_old_password_begins_no_session_once_it_is_changed() {
     holder.execute("BEGIN; SELECT * FROM users FOR NO KEY UPDATE").await.unwrap();
     let changed = async {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        holder.execute("UPDATE users SET password_hash = 'changed'; COMMIT").await.unwrap();
+        let other = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        sqlx::query("UPDATE users SET password_hash = $1").bind(other).execute(&mut holder).await.unwrap();
+        holder.execute("COMMIT").await.unwrap();
     };
     let (answer, ()) = tokio::join!(sign_in(&app, PASSWORD), changed);
     assert_eq!(answer.code(), "AUTH_005", "{:?}", answer.log);
@@ -126,4 +129,34 @@ async fn of_two_changes_at_once_one_is_made() {
     let mut codes = [one.code(), two.code()];
     codes.sort();
     assert!(codes == ["AUTH_005", "none"] || codes == ["AUTH_006", "none"], "{codes:?}");
+}
+
+/// Both lock the account's counter and the user: in one order.
+#[tokio::test]
+async fn a_change_and_a_sign_in_at_once_never_run_into_each_other() {
+    let app = concurrent().await;
+    let own = acme(&app).await;
+    let mut holder = app.superuser().await;
+    // Both have reserved, and each is about to clear the counter.
+    let both_wait = async {
+        until(&mut holder, "SELECT coalesce(sum(cardinality(attempted_at)), 0) = 2 FROM app.sign_in_attempts").await;
+        holder.execute("BEGIN; SELECT * FROM app.sign_in_attempts FOR UPDATE").await.unwrap();
+        let waiting =
+            "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        until(&mut holder, waiting).await;
+        holder.execute("COMMIT").await.unwrap();
+    };
+    let (changed, signed_in, ()) =
+        tokio::join!(app.send(change(&own.access, PASSWORD, NEW)), sign_in(&app, PASSWORD), both_wait);
+    // Whichever came first.
+    assert_eq!(changed.status, 204, "{:?}", changed.log);
+    assert!(matches!(&*signed_in.code(), "none" | "AUTH_005"), "{:?}", signed_in.log);
+}
+
+async fn until(watching: &mut sqlx::PgConnection, condition: &'static str) {
+    let start = std::time::Instant::now();
+    while !sqlx::query_scalar::<_, bool>(condition).fetch_one(&mut *watching).await.unwrap() {
+        assert!(start.elapsed().as_secs() < 8, "{condition}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }

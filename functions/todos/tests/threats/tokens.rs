@@ -108,6 +108,8 @@ async fn j5_j9_what_is_signed_but_no_access_token_is_refused_and_recorded() {
     for header in [
         r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key","crit":["exp"],"exp":1}"#,
         r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key","crit":["b64"],"b64":false}"#,
+        r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key","b64":false}"#,
+        r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key","b64":true}"#,
         r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key","crit":[]}"#,
         r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key","crit":null}"#,
         r#"{"alg":"ES256","typ":"JWT","kid":"test-key"}"#,
