@@ -15,6 +15,7 @@ Tries for long what must hold every time; `make soak ARGS=\"...\"` runs it.
   --help         this text
 
 The last line is `soak: all held`, or says what broke; then it exits with 1.
+It wants the machine to itself: a 503 for want of time counts as broken.
 ";
 
 /// The parts, in the order in which they run.
