@@ -37,6 +37,13 @@ actions! {
     AuthSessionsDelete = "auth.sessions.delete";
     AuthIntrospect = "auth.introspect";
     AuthRevoke = "auth.revoke";
+    TenantsRead = "tenants.read";
+    TenantsUpdate = "tenants.update";
+    IdentityProvidersList = "identity_providers.list";
+    IdentityProvidersCreate = "identity_providers.create";
+    IdentityProvidersRead = "identity_providers.read";
+    IdentityProvidersUpdate = "identity_providers.update";
+    IdentityProvidersDelete = "identity_providers.delete";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -44,6 +44,9 @@ macro_rules! permissions {
 }
 
 permissions! {
+    TenantWrite = "tenant:write", from Admin;
+    IdentityProvidersRead = "identity_providers:read", from Admin;
+    IdentityProvidersWrite = "identity_providers:write", from Admin;
     TodosRead = "todos:read", from Viewer;
     TodosWrite = "todos:write", from Viewer;
 }
