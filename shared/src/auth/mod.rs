@@ -5,6 +5,7 @@ mod claims;
 mod introspection;
 mod key_set;
 mod permission;
+pub mod provider;
 mod refresh_token;
 mod signer;
 mod token;
