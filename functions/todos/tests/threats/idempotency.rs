@@ -185,3 +185,21 @@ async fn a_key_opens_nothing_once_the_session_has_ended() {
     app.superuser().await.execute("UPDATE sessions SET ended_at = now()").await.unwrap();
     assert_eq!(app.send(event).await.code(), "AUTH_006");
 }
+
+#[tokio::test]
+async fn nobody_can_try_keys_or_bodies_against_the_hashes_of_a_dump() {
+    let app = TestApp::start(todos::routes()).await;
+    let ada = app.tenant("acme").await;
+    assert_eq!(app.send(create(&ada, "key-1", "pin 1234")).await.status, 201);
+    let body = json!({ "title": "pin 1234" }).to_string();
+    let (key_hash, request_hash, plain): (Vec<u8>, Vec<u8>, bool) = sqlx::query_as(
+        "SELECT key_hash, request_hash,
+                key_hash = sha256(convert_to('key-1', 'UTF8')) OR request_hash = sha256(convert_to($1, 'UTF8'))
+           FROM idempotency_keys",
+    )
+    .bind(body)
+    .fetch_one(&mut app.superuser().await)
+    .await
+    .unwrap();
+    assert_eq!((key_hash.len(), request_hash.len(), plain), (32, 32, false));
+}
