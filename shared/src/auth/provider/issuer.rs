@@ -7,7 +7,7 @@ const MESSAGE: &str = "must be an https URL of 500 characters at most, without u
 const LONGEST: usize = 500;
 
 /// What stands in `iss` of a provider's tokens, and where its configuration
-/// lies (OpenID Connect Discovery 1.0, 4): an https URL of up to 500 characters
+/// lies (RFC 8414, 2): an https URL of up to 500 characters
 /// without user, query and fragment. It is compared letter by letter, so
 /// nothing is normalized, not even a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
