@@ -9,7 +9,8 @@
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
 //! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
-//! 10. [`mod@error`]: the registry of error codes and its wire forms.
+//! 10. [`fetch`]: the one way out, to identity providers.
+//! 11. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.
 
@@ -24,6 +25,8 @@ pub mod error;
 pub mod etag;
 mod event;
 pub mod extract;
+#[cfg(feature = "federation")]
+pub mod fetch;
 pub mod idempotency;
 pub mod lambda;
 pub mod layers;

@@ -11,6 +11,8 @@ mod empty;
 mod event;
 mod keys;
 mod process;
+pub mod provider;
+mod provider_keys;
 mod world;
 
 pub use aws::EmulatedSecrets;
@@ -19,6 +21,8 @@ pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};
 pub use keys::TestKeys;
 pub use process::{Ended, Process};
+pub use provider::TestProvider;
+pub use provider_keys::ProviderKey;
 pub use world::{Member, TestApp, TestClock, TestSecrets};
 
 /// A setting of the tests' own, which `make test` exports.
