@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use shared::{
-    App, Db, Error, Result,
+    App, Code, Db, Error, Result,
     app::{AppConfig, Group},
     auth::provider::Issuer,
     clock::SharedClock,
     config::{Config, Environment, Faults},
+    fetch::{Fetch, FetchConfig, FetchError},
     idempotency::RequestHashes,
     page::Cursors,
     secrets::Secrets,
@@ -25,30 +26,42 @@ pub struct Tenants {
 /// The group's configuration.
 pub struct TenantsConfig {
     app: AppConfig,
+    fetch: FetchConfig,
 }
 
 /// Which issuers may be registered.
 #[derive(Clone)]
 pub(crate) struct Issuers {
     our_own: Arc<str>,
+    fetch: Fetch,
 }
 
 impl Issuers {
-    /// Refuses us ourselves: a tenant's admin would decide who our tokens are for.
+    /// Refuses us ourselves (a tenant's admin would decide who our tokens are
+    /// for), and a host that may not be called (K7). A host that is not there
+    /// and one that is private are one answer: it tells nobody which names
+    /// resolve in our network.
     ///
     /// # Errors
-    /// `VAL_001` at `issuer`.
-    pub(crate) fn check(&self, issuer: &Issuer) -> Result<()> {
+    /// `VAL_001` at `issuer`; `SYS_003` where its host's name is not resolved in time.
+    pub(crate) async fn check(&self, issuer: &Issuer) -> Result<()> {
         if issuer.is_at(&self.our_own) {
             return Err(Error::field("issuer", "must not be this API's own issuer"));
         }
-        Ok(())
+        self.fetch.check_issuer(issuer).await.map_err(|cause| {
+            let error = match cause {
+                FetchError::TimedOut => Error::new(Code::ProviderUnavailable),
+                FetchError::UrlRefused => Error::field("issuer", Issuer::FORM),
+                _ => Error::field("issuer", "must name a host that is found on the public internet"),
+            };
+            error.caused_by(cause)
+        })
     }
 }
 
 impl Config for TenantsConfig {
     fn read(env: &mut Environment<'_>) -> Self {
-        Self { app: AppConfig::read(env) }
+        Self { app: AppConfig::read(env), fetch: FetchConfig::read(env) }
     }
 }
 
@@ -60,7 +73,8 @@ impl Group for Tenants {
     }
 
     fn build(config: TenantsConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
-        let issuers = Issuers { our_own: config.app.tokens.issuer.as_str().into() };
+        let our_own = config.app.tokens.issuer.as_str().into();
+        let issuers = Issuers { our_own, fetch: Fetch::new(config.fetch) };
         Ok(Self { app: App::build(config.app, secrets, start)?, issuers })
     }
 

@@ -55,7 +55,7 @@ pub(crate) async fn create(
     request: Idempotent<NewIdentityProvider>,
 ) -> Result<Response> {
     let new = &request.body;
-    let may_be_registered = issuers.check(&new.issuer);
+    let may_be_registered = issuers.check(&new.issuer).await;
     let mut transaction = match request.begin(&db, &caller).await? {
         Begun::New(transaction) => transaction,
         Begun::Replay(answer) => return Ok(answer),

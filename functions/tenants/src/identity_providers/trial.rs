@@ -1,8 +1,10 @@
 //! What the tests of this resource share.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::{Value, json};
-use shared::testing::{Answer, Event, Member, TestApp};
+use shared::testing::{Answer, Event, Member, TestApp, TestDatabase, TestKeys};
 
 use crate::{PROVIDERS, Tenants};
 
@@ -25,6 +27,12 @@ pub(super) fn least(name: &str) -> Value {
 pub(super) fn with(mut body: Value, field: &str, value: Value) -> Value {
     body[field] = value;
     body
+}
+
+/// The function where providers may be on loopback.
+pub(super) async fn local() -> TestApp<Tenants> {
+    let (database, keys) = (TestDatabase::create().await, Arc::new(TestKeys::generate("test-key")));
+    TestApp::start_with(crate::routes(), database, keys, &[("FEDERATION_ALLOW_LOOPBACK", "on")]).await
 }
 
 pub(super) async fn post(app: &TestApp<Tenants>, member: &Member, body: &Value) -> Answer {

@@ -58,12 +58,12 @@ pub(crate) async fn update(
     Json(changes): Json<Changes>,
 ) -> Result<IdentityProvider> {
     if let Some(issuer) = &changes.issuer {
-        issuers.check(issuer)?;
+        issuers.check(issuer).await?;
     }
     let algorithms = changes.allowed_algorithms.as_ref().map(AllowedAlgorithms::names);
     let mut transaction = db.begin(&caller).await?;
     expected.check(version_for_update(&mut transaction, &caller, id).await?)?;
-    let changed = sqlx::query_as!(
+    let updated = sqlx::query_as!(
         IdentityProvider,
         r#"WITH provider AS (
                UPDATE identity_providers
@@ -105,7 +105,7 @@ pub(crate) async fn update(
     )
     .fetch_optional(&mut transaction)
     .await;
-    let provider = explained(changed)?.ok_or(Code::NotFound)?;
+    let provider = explained(updated)?.ok_or(Code::NotFound)?;
     transaction.commit().await?;
     Ok(provider)
 }

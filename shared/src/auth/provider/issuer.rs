@@ -3,18 +3,23 @@
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
-const MESSAGE: &str = "must be an https URL of 500 characters at most, without user, query and fragment";
+use crate::config::is_loopback;
+
 const LONGEST: usize = 500;
 
 /// What stands in `iss` of a provider's tokens, and where its configuration
 /// lies (RFC 8414, 2): an https URL of up to 500 characters
 /// without user, query and fragment. It is compared letter by letter, so
-/// nothing is normalized, not even a trailing slash.
+/// nothing is normalized, not even a trailing slash. On loopback it may be http:
+/// whether loopback may be called at all is for [`crate::fetch`] to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Issuer(String);
 
 impl Issuer {
+    /// What it must be, in our words.
+    pub const FORM: &str = "must be an https URL of 500 characters at most, without user, query and fragment";
+
     /// Whether both name the same place, which is more than that they are
     /// equal: case and a trailing slash do not matter here.
     #[must_use]
@@ -27,17 +32,16 @@ impl TryFrom<String> for Issuer {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let rest = text.strip_prefix("https://").filter(|_| text.len() <= LONGEST).ok_or(MESSAGE)?;
+        let uri = Uri::try_from(&text).ok().filter(|_| text.len() <= LONGEST).ok_or(Self::FORM)?;
+        let host = uri.host().unwrap_or_default();
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://").filter(|_| is_loopback(host)));
+        let rest = rest.filter(|_| !host.is_empty()).ok_or(Self::FORM)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let is_clear = path.split('/').all(|segment| segment != "." && segment != "..");
-        let uri = Uri::try_from(&text).map_err(|_| MESSAGE)?;
-        let has_host = uri.host().is_some_and(|host| !host.is_empty());
         let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
         let port_stands = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0));
-        if !authority.bytes().all(may_stand_in_authority) || !path.bytes().all(may_stand_in_path) {
-            return Err(MESSAGE);
-        }
-        if has_host && port_stands && is_clear { Ok(Self(text)) } else { Err(MESSAGE) }
+        let is_clear = path.split('/').all(|segment| segment != "." && segment != "..");
+        let is_plain = authority.bytes().all(may_stand_in_authority) && path.bytes().all(may_stand_in_path);
+        if port_stands && is_clear && is_plain { Ok(Self(text)) } else { Err(Self::FORM) }
     }
 }
 
@@ -76,6 +80,8 @@ mod tests {
             "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEf",
             "https://idp.example.com:8443/realms/acme%20health",
             "https://[2001:db8::1]/x",
+            "http://127.0.0.1:9400",
+            "http://[::1]:9400/x",
         ] {
             assert_eq!(&*issuer(good).expect(good), good);
         }
@@ -89,6 +95,9 @@ mod tests {
             "",
             "login.example.com",
             "http://login.example.com",
+            "http://127.0.0.1.example.com",
+            "http://10.0.0.1",
+            "http://user@127.0.0.1",
             "HTTPS://login.example.com",
             "ftp://login.example.com",
             "https:/login.example.com",
