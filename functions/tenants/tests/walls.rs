@@ -1,5 +1,6 @@
 //! T2, T6 and T7 of THREATS for identity providers: each wall by itself, and
 //! both together.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use http::Method;
 use serde_json::{Value, json};

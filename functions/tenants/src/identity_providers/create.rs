@@ -101,4 +101,6 @@ pub(crate) async fn create(
 }
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod tests;
