@@ -28,8 +28,8 @@ SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "databa
            "REFRESH_KEY_SECRET_ID": "refresh-key", "PASSWORD_PEPPER_SECRET_ID": "password-pepper",
            "CURSOR_KEY_SECRET_ID": "cursor-key"}
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
-FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "ALLOWED_ORIGINS", "LOG_LEVEL",
-                 "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
+FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "ALLOWED_ORIGINS",
+                 "FEDERATION_ALLOW_LOOPBACK", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
 
 
 @contextlib.contextmanager
@@ -44,7 +44,8 @@ def servers(state, pg_port, aws_port, durable):
             "DATABASE_TLS": "disable",
             **{variable: f"tenantry/local/{name}" for variable, name in SECRETS.items()},
             "TOKEN_ISSUER": f"http://127.0.0.1:{setting('PORT')}", "TOKEN_AUDIENCE": "tenantry",
-            "SIGNUP": "open", "ALLOWED_ORIGINS": f"http://127.0.0.1:{setting('PORT')},http://localhost:3000",
+            "SIGNUP": "open", "FEDERATION_ALLOW_LOOPBACK": "on",
+            "ALLOWED_ORIGINS": f"http://127.0.0.1:{setting('PORT')},http://localhost:3000",
             **{name: setting(name) for name in FREE_SETTINGS if setting(name)},
             "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
