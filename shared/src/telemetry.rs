@@ -99,7 +99,7 @@ struct Emf<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Metrics<'a> {
     namespace: &'a str,
-    dimensions: [&'static [&'static str]; 2],
+    dimensions: &'static [&'static [&'static str]],
     #[serde(rename = "Metrics")]
     list: Vec<Metric>,
 }
@@ -147,12 +147,66 @@ pub(crate) fn request(line: &RequestLine<'_>) {
             timestamp: now.unix_timestamp_nanos() / 1_000_000,
             cloud_watch_metrics: [Metrics {
                 namespace: &config.metrics_namespace,
-                dimensions: [&["function"], &["function", "route"]],
+                dimensions: &[&["function"], &["function", "route"]],
                 list: METRICS.into_iter().chain(own).collect(),
             }],
         },
     };
-    if let Ok(mut bytes) = serde_json::to_vec(&wire) {
+    write(&wire);
+}
+
+/// Something that is worth a line and counts by itself, whatever becomes of
+/// the request that met it.
+#[cfg(feature = "federation")]
+pub(crate) struct Event<'a> {
+    pub(crate) config: &'a BaseConfig,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) failed: bool,
+    pub(crate) message: &'static str,
+    pub(crate) fields: &'a [(&'static str, Option<&'a str>)],
+    /// The metrics that it counts as.
+    pub(crate) counts: &'a [Option<&'static str>],
+}
+
+#[cfg(feature = "federation")]
+#[derive(Serialize)]
+struct EventWire<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'static str,
+    function: &'a str,
+    #[serde(flatten)]
+    fields: BTreeMap<&'static str, &'a str>,
+    #[serde(flatten)]
+    counted: BTreeMap<&'static str, u8>,
+    #[serde(rename = "_aws")]
+    aws: Emf<'a>,
+}
+
+/// Writes the line of an event.
+#[cfg(feature = "federation")]
+pub(crate) fn event(event: &Event<'_>) {
+    let counts = || event.counts.iter().copied().flatten();
+    write(&EventWire {
+        timestamp: event.now.format(&Rfc3339).unwrap_or_default(),
+        level: if event.failed { "WARN" } else { "INFO" },
+        message: event.message,
+        function: &event.config.function_name,
+        fields: event.fields.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect(),
+        counted: counts().map(|name| (name, 1)).collect(),
+        aws: Emf {
+            timestamp: event.now.unix_timestamp_nanos() / 1_000_000,
+            cloud_watch_metrics: [Metrics {
+                namespace: &event.config.metrics_namespace,
+                dimensions: &[&["function"]],
+                list: counts().map(|name| Metric { name, unit: "Count" }).collect(),
+            }],
+        },
+    });
+}
+
+fn write(line: &impl Serialize) {
+    if let Ok(mut bytes) = serde_json::to_vec(line) {
         bytes.push(b'\n');
         let _ = Lines.write_all(&bytes);
     }

@@ -3,6 +3,8 @@
 mod caller;
 mod claims;
 mod introspection;
+#[cfg(feature = "federation")]
+mod jwks;
 mod key_set;
 mod permission;
 pub mod provider;
@@ -13,6 +15,8 @@ mod verifier;
 
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
+#[cfg(feature = "federation")]
+pub use jwks::{ProviderKeys, discovery_url};
 pub use key_set::KeyFault;
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};

@@ -3,5 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod addresses;
+mod cache;
+mod environment;
 mod fetch;
+mod flood;
+mod outage;
+mod shared_copy;
 mod tls;
