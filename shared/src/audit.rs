@@ -44,6 +44,7 @@ actions! {
     IdentityProvidersRead = "identity_providers.read";
     IdentityProvidersUpdate = "identity_providers.update";
     IdentityProvidersDelete = "identity_providers.delete";
+    IdentityProvidersTest = "identity_providers.test";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod list;
 mod lock;
 pub(crate) mod read;
+pub(crate) mod test;
 pub(crate) mod update;
 
 #[cfg(test)]

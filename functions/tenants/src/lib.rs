@@ -19,6 +19,8 @@ const CURRENT: &str = "/api/v1/tenants/current";
 const PROVIDERS: &str = "/api/v1/tenants/current/identity-providers";
 const PROVIDER: &str = "/api/v1/tenants/current/identity-providers/{id}";
 
+const TEST: &str = "/api/v1/tenants/current/identity-providers/{id}/test";
+
 /// Every route of the group, its access and its audit action.
 #[must_use]
 pub fn routes() -> Routes<Tenants> {
@@ -32,4 +34,5 @@ pub fn routes() -> Routes<Tenants> {
         .route(Method::GET, PROVIDER, read, Action::IdentityProvidersRead, providers::read::read)
         .route(Method::PATCH, PROVIDER, write, Action::IdentityProvidersUpdate, providers::update::update)
         .route(Method::DELETE, PROVIDER, write, Action::IdentityProvidersDelete, providers::delete::delete)
+        .route(Method::POST, TEST, write, Action::IdentityProvidersTest, providers::test::test)
 }

@@ -12,9 +12,14 @@ use shared::{
     fetch::{Fetch, FetchConfig, FetchError},
     idempotency::RequestHashes,
     page::Cursors,
+    rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
 };
+
+/// What one address may register and test in a minute: both have us call hosts
+/// of the caller's choice.
+const POSTS_PER_MINUTE: u32 = 60;
 
 /// The group's state.
 #[derive(Clone)]
@@ -33,7 +38,7 @@ pub struct TenantsConfig {
 #[derive(Clone)]
 pub(crate) struct Issuers {
     our_own: Arc<str>,
-    fetch: Fetch,
+    pub(crate) fetch: Fetch,
 }
 
 impl Issuers {
@@ -80,6 +85,10 @@ impl Group for Tenants {
 
     fn app(&self) -> Option<&App> {
         Some(&self.app)
+    }
+
+    fn post_limit(&self) -> Option<RateLimit> {
+        Some(RateLimit::per_minute("tenants", POSTS_PER_MINUTE, &self.app))
     }
 
     fn db(&self) -> Option<&Db> {

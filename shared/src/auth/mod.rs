@@ -16,7 +16,7 @@ mod verifier;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
 #[cfg(feature = "federation")]
-pub use jwks::{ProviderKeys, discovery_url};
+pub use jwks::{ProviderKeys, discovery_url, inspect};
 pub use key_set::KeyFault;
 pub use permission::{Permission, Role};
 pub use refresh_token::{LIFE as REFRESH_TOKEN_LIFE, RefreshToken, RefreshTokens};

@@ -11,14 +11,14 @@ use uuid::Uuid;
 pub use issuer::Issuer;
 pub use settings::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, RoleMap, SigningAlgorithm};
 
-use super::Role;
+use super::{Caller, Role};
 use crate::{
     db::Db,
     error::{Code, Error, Result},
     text::Slug,
 };
 
-/// An active provider of one tenant, as sign-in and the check of its tokens need it.
+/// A provider of one tenant, as sign-in and the check of its tokens need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     /// Its id.
@@ -78,9 +78,9 @@ impl Provider {
                     Row,
                     r#"SELECT p.id, p.name, p.issuer, p.audiences, p.client_id, p.tenant_claim, p.role_claim,
                               p.role_map, p.default_role, p.jit_provisioning, p.allowed_algorithms, p.version,
-                              p.tenant_status
+                              p.is_suspended AS "is_suspended!"
                          FROM app.enter_tenant($1) AS entered,
-                      LATERAL (SELECT provider.*, tenant.status AS tenant_status
+                      LATERAL (SELECT provider.*, tenant.status = 'suspended' AS is_suspended
                                  FROM identity_providers AS provider
                                  JOIN tenants AS tenant ON tenant.id = provider.tenant_id
                                 WHERE provider.tenant_id = entered.tenant_id AND provider.status = 'active'
@@ -93,9 +93,34 @@ impl Provider {
             })
             .await?;
         match row {
-            Some(row) if row.tenant_status == "suspended" => Err(Code::TenantSuspended.into()),
+            Some(row) if row.is_suspended => Err(Code::TenantSuspended.into()),
             row => row.map(Self::try_from).transpose(),
         }
+    }
+
+    /// One of the caller's tenant's providers, active or not, for those who
+    /// configure it. One round trip.
+    ///
+    /// # Errors
+    /// As [`Db::fetch_all`].
+    pub async fn registered(db: &Db, caller: &Caller, id: Uuid) -> Result<Option<Self>> {
+        let row = db
+            .fetch_optional(|| {
+                sqlx::query_as!(
+                    Row,
+                    r#"SELECT p.id, p.name, p.issuer, p.audiences, p.client_id, p.tenant_claim, p.role_claim,
+                              p.role_map, p.default_role, p.jit_provisioning, p.allowed_algorithms, p.version,
+                              false AS "is_suspended!"
+                         FROM app.enter($1, $2) AS caller,
+                      LATERAL (SELECT * FROM identity_providers WHERE tenant_id = caller.tenant_id AND id = $3
+                                LIMIT 1) AS p"#,
+                    caller.tenant_id(),
+                    caller.session_id(),
+                    id,
+                )
+            })
+            .await?;
+        row.map(Self::try_from).transpose()
     }
 }
 
@@ -113,7 +138,7 @@ struct Row {
     jit_provisioning: bool,
     allowed_algorithms: Vec<String>,
     version: i64,
-    tenant_status: String,
+    is_suspended: bool,
 }
 
 impl TryFrom<Row> for Provider {

@@ -11,7 +11,7 @@ const LONGEST: usize = 500;
 /// lies (RFC 8414, 2): an https URL of up to 500 characters
 /// without user, query and fragment. It is compared letter by letter, so
 /// nothing is normalized, not even a trailing slash. On loopback it may be http:
-/// whether loopback may be called at all is for [`crate::fetch`] to say.
+/// whether loopback may be called at all is for `shared::fetch` to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Issuer(String);
