@@ -49,12 +49,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
             is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
         }
-        // Protocol assignments, Teredo and ORCHID among them.
-        [0x2001, 0..=0x1ff, ..] => false,
-        // Documentation.
-        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // 6to4, which nobody routes any more (RFC 7526).
-        [0x2002, ..] => false,
+        // Protocol assignments (Teredo and ORCHID among them), documentation twice, and 6to4, which
+        // nobody routes any more (RFC 7526).
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2002, ..] => false,
         // Nothing but 2000::/3 was ever given out.
         [first, ..] => first >> 13 == 1,
     }

@@ -8,6 +8,7 @@
 
 mod address;
 mod connect;
+mod error;
 mod target;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ use crate::{
     secrets::BoxFuture,
 };
 use connect::{SystemResolver, Tls};
+pub use error::FetchError;
 use target::Target;
 
 /// How long a fetch may take: name, connection, headers, body.
@@ -48,41 +50,6 @@ impl Config for FetchConfig {
         let switch = |text: &str| ["off", "on"].iter().position(|word| *word == text).map(|at| at == 1);
         Self { allow_loopback: env.parsed("FEDERATION_ALLOW_LOOPBACK", false, "on or off", switch) }
     }
-}
-
-/// Why nothing was fetched. For the log, and to decide by; never for a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// The URL is none that may be called.
-    #[error("the URL is not https, or holds what it may not")]
-    UrlRefused,
-    /// The host has an address that is not of the public internet.
-    #[error("the host has an address that may not be called")]
-    AddressRefused,
-    /// The host's name leads nowhere.
-    #[error("the host's name has no address")]
-    Unresolved,
-    /// There was no connection, or it broke.
-    #[error("no connection, or a broken one")]
-    Unreachable,
-    /// The host's certificate is not to be trusted, or not the host's.
-    #[error("the host's certificate was refused")]
-    Untrusted,
-    /// It took longer than [`TIME_LIMIT`].
-    #[error("it took too long")]
-    TimedOut,
-    /// The answer is longer than [`SIZE_LIMIT`].
-    #[error("the answer is too large")]
-    TooLarge,
-    /// The answer leads elsewhere.
-    #[error("the answer is a redirect")]
-    Redirected,
-    /// The answer is no success.
-    #[error("the answer's status is {0}")]
-    Status(StatusCode),
-    /// The answer is not JSON, or not of the form that was asked for.
-    #[error("the answer is not the JSON that was asked for")]
-    NotJson,
 }
 
 /// Resolves host names: the system, or a test's own.
@@ -210,7 +177,7 @@ impl Fetch {
             None => self.resolver.resolve(&target.host, target.port).await.map_err(|_| FetchError::Unresolved)?,
         };
         let may_be_called = |address: &SocketAddr| {
-            let ip = address.ip().to_canonical();
+            let ip = address.ip();
             (target.tls && address::is_public(ip)) || (self.allow_loopback && ip.is_loopback())
         };
         match addresses.as_slice() {

@@ -85,7 +85,7 @@ async fn k4_at_most_1_mib_is_read_however_it_is_sent() {
     for announced in [true, false] {
         let start = Instant::now();
         assert_eq!(get(Behaviour::Huge(50 * SIZE_LIMIT, announced)).await, Err(FetchError::TooLarge));
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(4));
     }
 }
 
@@ -99,7 +99,7 @@ async fn k4_five_seconds_are_all_it_gets() {
     let silent = async { fetch().get::<Value>(&silent).await };
     let (late, slow, no_tls) = tokio::join!(get(Behaviour::Hang), get(slow), silent);
     assert_eq!((late, slow, no_tls), (Err(FetchError::TimedOut), Err(FetchError::TimedOut), Err(FetchError::TimedOut)));
-    assert!((4.9..6.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    assert!((4.9..7.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
     let brisk = Behaviour::Slow(Duration::from_millis(10), json!([1, 2]));
     assert_eq!(get(brisk).await, Ok(json!([1, 2])));
 }

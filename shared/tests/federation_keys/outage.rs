@@ -129,7 +129,7 @@ async fn k4_in_an_outage_that_is_known_valid_tokens_do_not_wait_for_the_next_att
     };
     let (tried, elapsed) = tokio::join!(trying, meanwhile);
     assert_eq!(tried, Ok(()), "nor is the one that tried refused");
-    assert!(elapsed < Duration::from_millis(500), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
     assert_eq!(fetches(&provider), (3, 1));
 }
 
@@ -144,7 +144,7 @@ async fn an_environment_that_died_in_its_fetch_holds_nobody_up_for_longer_than_t
     provider.set_discovery(&json!({}));
     let (heir, start) = (world.environment().await, Instant::now());
     assert_eq!(ask(&heir, &issuer, "k", ES256).await, Err(Code::ProviderUnavailable));
-    assert!((3.0..7.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    assert!((3.0..9.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
     assert_eq!(provider.count(DISCOVERY), 1);
     world.wait_seconds(30);
     assert_eq!(ask(&heir, &issuer, "k", ES256).await, Ok(()));
