@@ -9,7 +9,8 @@
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
 //! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
-//! 10. [`mod@error`]: the registry of error codes and its wire forms.
+//! 10. `kms` and `crypto`: what is encrypted, per tenant.
+//! 11. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.
 
@@ -17,14 +18,19 @@ pub mod access;
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod aws;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "kms")]
+pub mod crypto;
 pub mod db;
 pub mod error;
 pub mod etag;
 mod event;
 pub mod extract;
 pub mod idempotency;
+#[cfg(feature = "kms")]
+pub mod kms;
 pub mod lambda;
 pub mod layers;
 pub mod lockout;
