@@ -3,22 +3,16 @@
 
 use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
 
-use aws_config::{BehaviorVersion, timeout::TimeoutConfig};
 use aws_sdk_secretsmanager::{Client, error::DisplayErrorContext};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use crate::config::{BaseConfig, Faults};
-
-/// The roots that the certificates of AWS's endpoints chain to. To name them
-/// spares the cold start the reading of all that the system trusts.
-const AMAZON_ROOTS: &[u8] = include_bytes!("../certs/amazon-roots.pem");
+use crate::{
+    aws,
+    config::{BaseConfig, Faults},
+};
 
 /// How long one read may take, its retries included.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
@@ -52,19 +46,7 @@ impl SecretsManager {
 }
 
 pub(crate) async fn connect(plaintext: bool) -> Client {
-    let http = if plaintext {
-        Builder::new().build_http()
-    } else {
-        let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-        let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        match TlsContext::builder().with_trust_store(roots).build() {
-            Ok(context) => builder.tls_context(context).build_https(),
-            Err(_) => builder.build_https(),
-        }
-    };
-    let timeouts = TimeoutConfig::builder().operation_timeout(READ_TIMEOUT).build();
-    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts);
-    Client::new(&aws.load().await)
+    Client::new(&aws::config(plaintext, READ_TIMEOUT).await)
 }
 
 impl SecretSource for SecretsManager {

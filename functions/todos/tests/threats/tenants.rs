@@ -200,7 +200,9 @@ async fn without_a_tenant_every_table_is_empty_and_nothing_fails() {
     let once = "BEGIN; SELECT set_config('app.tenant_id', gen_random_uuid()::text, true); ROLLBACK";
     for setting in [unset, once, empty] {
         runtime.execute(sqlx::raw_sql(setting)).await.unwrap();
-        for table in ["tenants", "users", "sessions", "todos", "audit_events", "audit_heads", "idempotency_keys"] {
+        for table in
+            ["tenants", "users", "sessions", "todos", "audit_events", "audit_heads", "idempotency_keys", "tenant_keys"]
+        {
             let sql = format!("SELECT count(*) FROM {table}");
             let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut runtime).await.unwrap();
             assert_eq!(rows, 0, "{table} after {setting}");
