@@ -9,6 +9,8 @@ pub(crate) mod test;
 pub(crate) mod update;
 
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod trial;
 
 use axum::response::{IntoResponse, Response};
@@ -27,6 +29,7 @@ pub(crate) struct IdentityProvider {
     pub(crate) issuer: String,
     pub(crate) audiences: Vec<String>,
     pub(crate) client_id: String,
+    pub(crate) has_client_secret: bool,
     pub(crate) tenant_claim: String,
     pub(crate) role_claim: Option<String>,
     pub(crate) role_map: Option<Value>,

@@ -9,6 +9,7 @@ use shared::{
     auth::provider::Issuer,
     clock::SharedClock,
     config::{Config, Environment, Faults},
+    crypto::{DataKeys, DataKeysConfig},
     fetch::{Fetch, FetchConfig, FetchError},
     idempotency::RequestHashes,
     page::Cursors,
@@ -25,13 +26,15 @@ const POSTS_PER_MINUTE: u32 = 60;
 #[derive(Clone)]
 pub struct Tenants {
     app: App,
-    pub(crate) issuers: Issuers,
+    issuers: Issuers,
+    data_keys: DataKeys,
 }
 
 /// The group's configuration.
 pub struct TenantsConfig {
     app: AppConfig,
     fetch: FetchConfig,
+    data_keys: DataKeysConfig,
 }
 
 /// Which issuers may be registered.
@@ -66,7 +69,7 @@ impl Issuers {
 
 impl Config for TenantsConfig {
     fn read(env: &mut Environment<'_>) -> Self {
-        Self { app: AppConfig::read(env), fetch: FetchConfig::read(env) }
+        Self { app: AppConfig::read(env), fetch: FetchConfig::read(env), data_keys: DataKeysConfig::read(env) }
     }
 }
 
@@ -80,7 +83,8 @@ impl Group for Tenants {
     fn build(config: TenantsConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let our_own = config.app.tokens.issuer.as_str().into();
         let issuers = Issuers { our_own, fetch: Fetch::new(config.fetch) };
-        Ok(Self { app: App::build(config.app, secrets, start)?, issuers })
+        let data_keys = DataKeys::new(config.data_keys, start);
+        Ok(Self { app: App::build(config.app, secrets, start)?, issuers, data_keys })
     }
 
     fn app(&self) -> Option<&App> {
@@ -117,6 +121,12 @@ impl FromRef<Tenants> for RequestHashes {
 impl FromRef<Tenants> for SharedClock {
     fn from_ref(tenants: &Tenants) -> Self {
         tenants.app.clock.clone()
+    }
+}
+
+impl FromRef<Tenants> for DataKeys {
+    fn from_ref(tenants: &Tenants) -> Self {
+        tenants.data_keys.clone()
     }
 }
 

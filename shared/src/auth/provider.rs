@@ -2,6 +2,8 @@
 //! for this tenant only. `docs/AUTH_CONFIGURATION.md` tells what each setting means.
 
 mod issuer;
+#[cfg(feature = "kms")]
+mod secret;
 mod settings;
 
 use serde::de::DeserializeOwned;
@@ -45,6 +47,8 @@ pub struct Provider {
     pub allowed_algorithms: AllowedAlgorithms,
     /// Counts its changes: what was kept of an older one is stale.
     pub version: i64,
+    /// `Provider::client_secret` opens it.
+    sealed_client_secret: Option<Vec<u8>>,
 }
 
 /// What a provider is looked up by.
@@ -78,7 +82,7 @@ impl Provider {
                     Row,
                     r#"SELECT p.id, p.name, p.issuer, p.audiences, p.client_id, p.tenant_claim, p.role_claim,
                               p.role_map, p.default_role, p.jit_provisioning, p.allowed_algorithms, p.version,
-                              p.is_suspended AS "is_suspended!"
+                              p.client_secret_ciphertext, p.is_suspended AS "is_suspended!"
                          FROM app.enter_tenant($1) AS entered,
                       LATERAL (SELECT provider.*, tenant.status = 'suspended' AS is_suspended
                                  FROM identity_providers AS provider
@@ -110,7 +114,7 @@ impl Provider {
                     Row,
                     r#"SELECT p.id, p.name, p.issuer, p.audiences, p.client_id, p.tenant_claim, p.role_claim,
                               p.role_map, p.default_role, p.jit_provisioning, p.allowed_algorithms, p.version,
-                              false AS "is_suspended!"
+                              p.client_secret_ciphertext, false AS "is_suspended!"
                          FROM app.enter($1, $2) AS caller,
                       LATERAL (SELECT * FROM identity_providers WHERE tenant_id = caller.tenant_id AND id = $3
                                 LIMIT 1) AS p"#,
@@ -138,6 +142,7 @@ struct Row {
     jit_provisioning: bool,
     allowed_algorithms: Vec<String>,
     version: i64,
+    client_secret_ciphertext: Option<Vec<u8>>,
     is_suspended: bool,
 }
 
@@ -159,6 +164,7 @@ impl TryFrom<Row> for Provider {
             jit_provisioning: row.jit_provisioning,
             allowed_algorithms: parsed("allowed_algorithms", row.allowed_algorithms)?,
             version: row.version,
+            sealed_client_secret: row.client_secret_ciphertext,
         })
     }
 }

@@ -10,9 +10,10 @@ use shared::{
     Caller, Code, Db, Error, Result,
     auth::{
         Role,
-        provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, Issuer, RoleMap},
+        provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, Issuer, RoleMap},
     },
     clock::SharedClock,
+    crypto::DataKeys,
     extract::if_given,
     idempotency::{Begun, Idempotent},
     text::Slug,
@@ -32,6 +33,7 @@ pub(crate) struct NewIdentityProvider {
     issuer: Issuer,
     audiences: Audiences,
     client_id: ClientId,
+    client_secret: Option<ClientSecret>,
     #[serde(default, deserialize_with = "if_given")]
     tenant_claim: Option<ClaimName>,
     role_claim: Option<ClaimName>,
@@ -52,35 +54,47 @@ pub(crate) async fn create(
     State(db): State<Db>,
     State(clock): State<SharedClock>,
     State(issuers): State<Issuers>,
+    State(data_keys): State<DataKeys>,
     request: Idempotent<NewIdentityProvider>,
 ) -> Result<Response> {
-    let new = &request.body;
+    let (new, id) = (&request.body, clock.new_id());
+    // Neither is done within the transaction; a replay needs neither to succeed.
     let may_be_registered = issuers.check(&new.issuer).await;
+    let sealed = match &new.client_secret {
+        Some(secret) if may_be_registered.is_ok() => {
+            secret.seal(&data_keys, &db, caller.identity().tenant, id).await.map(Some)
+        }
+        _ => Ok(None),
+    };
     let mut transaction = match request.begin(&db, &caller).await? {
         Begun::New(transaction) => transaction,
         Begun::Replay(answer) => return Ok(answer),
     };
     may_be_registered?;
+    let sealed = sealed?;
     tenant_for_update(&mut transaction, &caller).await?;
     let created = sqlx::query_as!(
         IdentityProvider,
         r#"WITH provider AS (
-               INSERT INTO identity_providers (tenant_id, id, name, issuer, audiences, client_id, tenant_claim,
-                                               role_claim, role_map, default_role, jit_provisioning,
-                                               allowed_algorithms, status, created_at, updated_at)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14
-                WHERE (SELECT count(*) FROM identity_providers WHERE tenant_id = $1) < $15
+               INSERT INTO identity_providers (tenant_id, id, name, issuer, audiences, client_id,
+                                               client_secret_ciphertext, tenant_claim, role_claim, role_map,
+                                               default_role, jit_provisioning, allowed_algorithms, status,
+                                               created_at, updated_at)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15
+                WHERE (SELECT count(*) FROM identity_providers WHERE tenant_id = $1) < $16
                RETURNING *
            ), audited AS (SELECT app.audit(id) FROM provider)
-           SELECT id, name, issuer, audiences, client_id, tenant_claim, role_claim, role_map, default_role,
-                  jit_provisioning, allowed_algorithms, status, version, created_at, updated_at
+           SELECT id, name, issuer, audiences, client_id, client_secret_ciphertext IS NOT NULL AS "has_client_secret!",
+                  tenant_claim, role_claim, role_map, default_role, jit_provisioning, allowed_algorithms, status,
+                  version, created_at, updated_at
              FROM provider, audited"#,
         caller.tenant_id(),
-        clock.new_id(),
+        id,
         &*new.name,
         &*new.issuer,
         &*new.audiences,
         &*new.client_id,
+        sealed,
         new.tenant_claim.as_deref().unwrap_or("tenant_id"),
         new.role_claim.as_deref(),
         new.role_map.as_ref().map(Json) as _,

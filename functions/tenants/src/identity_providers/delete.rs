@@ -5,7 +5,7 @@ use http::StatusCode;
 use shared::{Caller, Db, Result, etag::IfMatch, extract::Path};
 use uuid::Uuid;
 
-use super::lock::version_for_update;
+use super::lock::provider_for_update;
 
 /// Deletes one of the tenant's providers.
 pub(crate) async fn delete(
@@ -15,7 +15,7 @@ pub(crate) async fn delete(
     expected: IfMatch,
 ) -> Result<StatusCode> {
     let mut transaction = db.begin(&caller).await?;
-    expected.check(version_for_update(&mut transaction, &caller, id).await?)?;
+    expected.check(provider_for_update(&mut transaction, &caller, id).await?.version)?;
     sqlx::query!(
         r#"WITH provider AS (
                DELETE FROM identity_providers WHERE tenant_id = $1 AND id = $2 RETURNING id

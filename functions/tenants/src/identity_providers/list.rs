@@ -31,9 +31,10 @@ pub(crate) async fn list(
         .fetch_all(|| {
             sqlx::query_as!(
                 IdentityProvider,
-                r#"SELECT p.id, p.name, p.issuer, p.audiences, p.client_id, p.tenant_claim, p.role_claim, p.role_map,
-                          p.default_role, p.jit_provisioning, p.allowed_algorithms, p.status, p.version, p.created_at,
-                          p.updated_at
+                r#"SELECT p.id, p.name, p.issuer, p.audiences, p.client_id,
+                          p.client_secret_ciphertext IS NOT NULL AS "has_client_secret!", p.tenant_claim, p.role_claim,
+                          p.role_map, p.default_role, p.jit_provisioning, p.allowed_algorithms, p.status, p.version,
+                          p.created_at, p.updated_at
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT * FROM identity_providers
                             WHERE tenant_id = caller.tenant_id AND ($3::uuid IS NULL OR id < $3)

@@ -3,12 +3,13 @@
 use axum::extract::State;
 use serde::Deserialize;
 use shared::{
-    Caller, Code, Db, Result,
+    Caller, Code, Db, Error, Result,
     auth::{
         Role,
-        provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, Issuer, RoleMap},
+        provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, Issuer, RoleMap},
     },
     clock::SharedClock,
+    crypto::DataKeys,
     etag::IfMatch,
     extract::{Change, Json, Path, if_given},
     text::Slug,
@@ -16,7 +17,10 @@ use shared::{
 use sqlx::types::Json as Jsonb;
 use uuid::Uuid;
 
-use super::{IdentityProvider, Status, explained, lock::version_for_update};
+use super::{
+    IdentityProvider, Status, explained,
+    lock::{Standing, provider_for_update},
+};
 use crate::state::Issuers;
 
 /// What is absent stays; null clears.
@@ -31,6 +35,8 @@ pub(crate) struct Changes {
     audiences: Option<Audiences>,
     #[serde(default, deserialize_with = "if_given")]
     client_id: Option<ClientId>,
+    #[serde(default)]
+    client_secret: Change<ClientSecret>,
     #[serde(default, deserialize_with = "if_given")]
     tenant_claim: Option<ClaimName>,
     #[serde(default)]
@@ -47,12 +53,28 @@ pub(crate) struct Changes {
     status: Option<Status>,
 }
 
+impl Changes {
+    /// A provider is told our secret. Whoever may change the issuer may not
+    /// read the secret, and must not be told it as the next one.
+    ///
+    /// # Errors
+    /// `VAL_001` at `client_secret`.
+    fn leave_no_secret_to_another_issuer(&self, standing: &Standing) -> Result<()> {
+        let is_another = self.issuer.as_deref().is_some_and(|issuer| *issuer != *standing.issuer);
+        if is_another && standing.has_client_secret && !self.client_secret.is_given() {
+            return Err(Error::field("client_secret", "must be given anew, or be null, where the issuer changes"));
+        }
+        Ok(())
+    }
+}
+
 /// Changes one of the tenant's providers.
 pub(crate) async fn update(
     caller: Caller,
     State(db): State<Db>,
     State(clock): State<SharedClock>,
     State(issuers): State<Issuers>,
+    State(data_keys): State<DataKeys>,
     Path(id): Path<Uuid>,
     expected: IfMatch,
     Json(changes): Json<Changes>,
@@ -61,8 +83,14 @@ pub(crate) async fn update(
         issuers.check(issuer).await?;
     }
     let algorithms = changes.allowed_algorithms.as_ref().map(AllowedAlgorithms::names);
+    let sealed = match changes.client_secret.value() {
+        Some(secret) => Some(secret.seal(&data_keys, &db, caller.identity().tenant, id).await?),
+        None => None,
+    };
     let mut transaction = db.begin(&caller).await?;
-    expected.check(version_for_update(&mut transaction, &caller, id).await?)?;
+    let standing = provider_for_update(&mut transaction, &caller, id).await?;
+    expected.check(standing.version)?;
+    changes.leave_no_secret_to_another_issuer(&standing)?;
     let updated = sqlx::query_as!(
         IdentityProvider,
         r#"WITH provider AS (
@@ -71,20 +99,22 @@ pub(crate) async fn update(
                       issuer = coalesce($4, issuer),
                       audiences = coalesce($5, audiences),
                       client_id = coalesce($6, client_id),
-                      tenant_claim = coalesce($7, tenant_claim),
-                      role_claim = CASE WHEN $8 THEN $9 ELSE role_claim END,
-                      role_map = CASE WHEN $10 THEN $11 ELSE role_map END,
-                      default_role = coalesce($12, default_role),
-                      jit_provisioning = coalesce($13, jit_provisioning),
-                      allowed_algorithms = coalesce($14, allowed_algorithms),
-                      status = coalesce($15, status),
+                      client_secret_ciphertext = CASE WHEN $7 THEN $8 ELSE client_secret_ciphertext END,
+                      tenant_claim = coalesce($9, tenant_claim),
+                      role_claim = CASE WHEN $10 THEN $11 ELSE role_claim END,
+                      role_map = CASE WHEN $12 THEN $13 ELSE role_map END,
+                      default_role = coalesce($14, default_role),
+                      jit_provisioning = coalesce($15, jit_provisioning),
+                      allowed_algorithms = coalesce($16, allowed_algorithms),
+                      status = coalesce($17, status),
                       version = version + 1,
-                      updated_at = $16
+                      updated_at = $18
                 WHERE tenant_id = $1 AND id = $2
                RETURNING *
            ), audited AS (SELECT app.audit(id) FROM provider)
-           SELECT id, name, issuer, audiences, client_id, tenant_claim, role_claim, role_map, default_role,
-                  jit_provisioning, allowed_algorithms, status, version, created_at, updated_at
+           SELECT id, name, issuer, audiences, client_id, client_secret_ciphertext IS NOT NULL AS "has_client_secret!",
+                  tenant_claim, role_claim, role_map, default_role, jit_provisioning, allowed_algorithms, status,
+                  version, created_at, updated_at
              FROM provider, audited"#,
         caller.tenant_id(),
         id,
@@ -92,6 +122,8 @@ pub(crate) async fn update(
         changes.issuer.as_deref(),
         changes.audiences.as_deref(),
         changes.client_id.as_deref(),
+        changes.client_secret.is_given(),
+        sealed,
         changes.tenant_claim.as_deref(),
         changes.role_claim.is_given(),
         changes.role_claim.value().map(|claim| &**claim),

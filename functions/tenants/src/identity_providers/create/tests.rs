@@ -32,6 +32,7 @@ async fn a_new_provider_is_answered_whole_audited_once_and_found_by_a_sign_in() 
       "client_id": "client-1",
       "created_at": "[time]",
       "default_role": "viewer",
+      "has_client_secret": false,
       "id": "[id]",
       "issuer": "https://93.184.215.14/acme/v2.0",
       "jit_provisioning": true,
@@ -61,6 +62,7 @@ async fn what_is_not_said_is_the_strict_default() {
     let ada = app.tenant("acme").await;
     let (provider, _) = registered(&app, &ada, &least("okta")).await;
     for (field, value) in [
+        ("has_client_secret", json!(false)),
         ("tenant_claim", json!("tenant_id")),
         ("role_claim", Value::Null),
         ("role_map", Value::Null),
@@ -94,6 +96,9 @@ async fn a_field_that_does_not_fit_is_named() {
         ("audiences", json!(["a", "a"]), "audiences", "must be 1 to 20 different texts of 1 to 500 characters"),
         ("audiences", json!("a"), "audiences", wrong),
         ("client_id", json!(""), "client_id", "must have 1 to 200 printable ASCII characters and no space"),
+        ("client_secret", json!(""), "client_secret", "must have 1 to 1000 characters and no NUL"),
+        ("client_secret", json!("s".repeat(1001)), "client_secret", "must have 1 to 1000 characters and no NUL"),
+        ("has_client_secret", json!(true), "has_client_secret", "is not a field of this request"),
         ("tenant_claim", json!("a b"), "tenant_claim", "must have 1 to 100 printable ASCII characters and no space"),
         ("tenant_claim", json!(null), "tenant_claim", wrong),
         ("role_claim", json!(""), "role_claim", "must have 1 to 100 printable ASCII characters and no space"),
