@@ -11,7 +11,7 @@ mod tenant_keys;
 
 use std::{fmt, sync::Arc};
 
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use uuid::Uuid;
 
 pub use envelope::OVERHEAD;
@@ -101,6 +101,16 @@ impl DataKeys {
         let key = self.0.key(db, tenant, Which::Version(version), stored.len()).await;
         let (_, key) = key.map_err(|error| if is_missing(&error) { unopened(Unopened::NoKey) } else { error })?;
         envelope::open(&key, version, tenant, field, stored).map_err(unopened)
+    }
+
+    /// The same for text.
+    ///
+    /// # Errors
+    /// As [`DataKeys::open`].
+    pub async fn open_text(&self, db: &Db, tenant: TenantId, field: Field, stored: &[u8]) -> Result<SecretString> {
+        let opened = self.open(db, tenant, field, stored).await?;
+        let text = std::str::from_utf8(opened.expose_secret());
+        text.map(SecretString::from).map_err(|cause| Error::new(Code::Undecryptable).caused_by(cause))
     }
 
     /// Has the tenant's newest data key at hand, if there is one, so that what

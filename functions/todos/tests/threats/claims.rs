@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::{
-    App, Code,
+    Code,
     auth::Verifier,
     testing::{Member, TestApp, TestKeys},
 };
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::tokens::{get, refused};
 
 /// `member`'s claims with `change` made to them.
-fn claims(app: &TestApp<App>, member: &Member, change: impl FnOnce(&mut Value)) -> Value {
+fn claims(app: &TestApp<todos::Todos>, member: &Member, change: impl FnOnce(&mut Value)) -> Value {
     let mut claims = app.claims(member);
     change(&mut claims);
     claims

@@ -3,7 +3,6 @@
 use http::Method;
 use serde_json::{Value, json};
 use shared::{
-    App,
     auth::Role,
     testing::{Event, Member, TestApp},
 };
@@ -15,7 +14,7 @@ fn create(member: &Member, key: &str, title: &str) -> Event {
     Event::post(TODOS, &json!({ "title": title })).bearer(&member.token).header("idempotency-key", key)
 }
 
-async fn count(app: &TestApp<App>, member: &Member) -> usize {
+async fn count(app: &TestApp<todos::Todos>, member: &Member) -> usize {
     let list = app.send(Event::get("/api/v1/todos?limit=100").bearer(&member.token)).await;
     list.json()["items"].as_array().unwrap().len()
 }
@@ -109,7 +108,7 @@ async fn while_the_first_is_in_flight_the_second_is_told_so_at_once() {
     assert_eq!(other.send(event).await.bytes, first.bytes);
 }
 
-async fn wait_for_lock(app: &TestApp<App>) {
+async fn wait_for_lock(app: &TestApp<todos::Todos>) {
     let mut superuser = app.superuser().await;
     let waiting =
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod claims;
+mod encryption;
 mod gateway;
 mod idempotency;
 mod log;

@@ -163,7 +163,7 @@ async fn row_level_security_holds_without_the_where() {
     for sql in ["UPDATE todos SET title = 'taken'", "DELETE FROM todos"] {
         assert_eq!(runtime.execute(sql).await.unwrap().rows_affected(), 1, "{sql}");
     }
-    let insert = "INSERT INTO todos SELECT $1, $2, $3, 'planted', NULL, false, NULL, 1, now(), now()";
+    let insert = "INSERT INTO todos SELECT $1, $2, $3, 'planted', false, NULL, 1, now(), now()";
     let planted = sqlx::query(insert).bind(ada.tenant).bind(Uuid::nil()).bind(ada.user).execute(&mut runtime).await;
     assert!(planted.unwrap_err().to_string().contains("row-level security"));
 }
