@@ -2,6 +2,7 @@
 
 mod current;
 mod identity_providers;
+mod registrar;
 mod state;
 
 use http::Method;

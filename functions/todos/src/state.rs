@@ -7,6 +7,7 @@ use shared::{
     clock::SharedClock,
     config::Faults,
     crypto::{DataKeys, DataKeysConfig},
+    idempotency::RequestHashes,
     page::Cursors,
     secrets::Secrets,
     start::Start,
@@ -50,6 +51,12 @@ impl FromRef<Todos> for Db {
 impl FromRef<Todos> for Cursors {
     fn from_ref(todos: &Todos) -> Self {
         todos.app.cursors.clone()
+    }
+}
+
+impl FromRef<Todos> for RequestHashes {
+    fn from_ref(todos: &Todos) -> Self {
+        todos.app.request_hashes.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 //! for this tenant only. `docs/AUTH_CONFIGURATION.md` tells what each setting means.
 
 mod issuer;
+mod role_map;
 #[cfg(feature = "kms")]
 mod secret;
 mod settings;
@@ -11,7 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use issuer::Issuer;
-pub use settings::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, RoleMap, SigningAlgorithm};
+pub use role_map::RoleMap;
+pub use settings::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, SigningAlgorithm};
 
 use super::{Caller, Role};
 use crate::{

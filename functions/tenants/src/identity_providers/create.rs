@@ -13,7 +13,6 @@ use shared::{
         provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, Issuer, RoleMap},
     },
     clock::SharedClock,
-    crypto::DataKeys,
     extract::if_given,
     idempotency::{Begun, Idempotent},
     text::Slug,
@@ -21,7 +20,7 @@ use shared::{
 use sqlx::types::Json;
 
 use super::{IdentityProvider, Status, explained, lock::tenant_for_update};
-use crate::state::Issuers;
+use crate::registrar::Registrar;
 
 /// How many providers a tenant has at most.
 const MOST: i64 = 20;
@@ -53,24 +52,19 @@ pub(crate) async fn create(
     caller: Caller,
     State(db): State<Db>,
     State(clock): State<SharedClock>,
-    State(issuers): State<Issuers>,
-    State(data_keys): State<DataKeys>,
+    State(registrar): State<Registrar>,
     request: Idempotent<NewIdentityProvider>,
 ) -> Result<Response> {
     let (new, id) = (&request.body, clock.new_id());
-    // Neither is done within the transaction; a replay needs neither to succeed.
-    let may_be_registered = issuers.check(&new.issuer).await;
-    let sealed = match &new.client_secret {
-        Some(secret) if may_be_registered.is_ok() => {
-            secret.seal(&data_keys, &db, caller.identity().tenant, id).await.map(Some)
-        }
-        _ => Ok(None),
+    // A replay needs none of it to succeed.
+    let sealed = match registrar.admit(&new.issuer).await {
+        Ok(()) => registrar.seal(&caller, id, new.client_secret.as_ref()).await,
+        Err(refused) => Err(refused),
     };
     let mut transaction = match request.begin(&db, &caller).await? {
         Begun::New(transaction) => transaction,
         Begun::Replay(answer) => return Ok(answer),
     };
-    may_be_registered?;
     let sealed = sealed?;
     tenant_for_update(&mut transaction, &caller).await?;
     let created = sqlx::query_as!(

@@ -8,7 +8,9 @@ use shared::{
         TenantId,
         provider::{Key, Provider},
     },
-    testing::{Event, Member, Mood, TestApp},
+    config,
+    crypto::DataKeys,
+    testing::{Event, Member, Mood, TestApp, TestKms},
 };
 use sqlx::AssertSqlSafe;
 
@@ -24,7 +26,7 @@ fn with_secret(body: Value, secret: &str) -> Value {
 /// The secret of the provider `name`, as a sign-in gets it, or its error's code.
 async fn opened(app: &TestApp<Tenants>, member: &Member, name: &str) -> Result<Option<String>, &'static str> {
     let db: &Db = shared::app::Group::db(&app.group).unwrap();
-    let keys = axum::extract::FromRef::from_ref(&app.group);
+    let keys = DataKeys::new(config::from_lookup(&|_| Some(TestKms::KEY_ID.to_owned())).unwrap(), &app.start);
     let provider = Provider::find(db, member.tenant, Key::Name(name)).await.unwrap().unwrap();
     let tenant = sqlx::query_scalar::<_, TenantId>("SELECT id FROM tenants WHERE id = $1").bind(member.tenant);
     let tenant = tenant.fetch_one(&mut app.superuser().await).await.unwrap();
@@ -67,7 +69,8 @@ async fn a_secret_goes_in_is_shown_to_nobody_and_comes_out_for_a_sign_in() {
     .await
     .unwrap();
     assert!(tables.iter().any(|table| table == "idempotency_keys") && tables.len() >= 10, "{tables:?}");
-    let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = sqlx::query_scalar("SELECT encode(convert_to($1, 'UTF8'), 'hex')").bind(SECRET);
+    let hex: String = hex.fetch_one(&mut superuser).await.unwrap();
     for table in tables {
         let dump = AssertSqlSafe(format!("SELECT coalesce(string_agg(t::text, ''), '') FROM {table} AS t"));
         let dump: String = sqlx::query_scalar(dump).fetch_one(&mut superuser).await.unwrap();

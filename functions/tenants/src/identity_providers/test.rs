@@ -14,7 +14,7 @@ use shared::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::state::Issuers;
+use crate::registrar::Registrar;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Tested {
@@ -30,11 +30,11 @@ pub(crate) async fn test(
     caller: Caller,
     State(db): State<Db>,
     State(clock): State<SharedClock>,
-    State(issuers): State<Issuers>,
+    State(registrar): State<Registrar>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Tested>> {
     let provider = Provider::registered(&db, &caller, id).await?.ok_or(Code::NotFound)?;
-    let found = inspect(&issuers.fetch, &provider.issuer, &provider.allowed_algorithms).await;
+    let found = inspect(&registrar.fetch, &provider.issuer, &provider.allowed_algorithms).await;
     let checked_at = clock.now();
     let mut transaction = db.begin(&caller).await?;
     sqlx::query!("SELECT app.audit($1)", id).fetch_one(&mut transaction).await?;

@@ -9,7 +9,6 @@ use shared::{
         provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, Issuer, RoleMap},
     },
     clock::SharedClock,
-    crypto::DataKeys,
     etag::IfMatch,
     extract::{Change, Json, Path, if_given},
     text::Slug,
@@ -21,7 +20,7 @@ use super::{
     IdentityProvider, Status, explained,
     lock::{Standing, provider_for_update},
 };
-use crate::state::Issuers;
+use crate::registrar::Registrar;
 
 /// What is absent stays; null clears.
 #[derive(Debug, Deserialize)]
@@ -73,20 +72,16 @@ pub(crate) async fn update(
     caller: Caller,
     State(db): State<Db>,
     State(clock): State<SharedClock>,
-    State(issuers): State<Issuers>,
-    State(data_keys): State<DataKeys>,
+    State(registrar): State<Registrar>,
     Path(id): Path<Uuid>,
     expected: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<IdentityProvider> {
     if let Some(issuer) = &changes.issuer {
-        issuers.check(issuer).await?;
+        registrar.admit(issuer).await?;
     }
     let algorithms = changes.allowed_algorithms.as_ref().map(AllowedAlgorithms::names);
-    let sealed = match changes.client_secret.value() {
-        Some(secret) => Some(secret.seal(&data_keys, &db, caller.identity().tenant, id).await?),
-        None => None,
-    };
+    let sealed = registrar.seal(&caller, id, changes.client_secret.value()).await?;
     let mut transaction = db.begin(&caller).await?;
     let standing = provider_for_update(&mut transaction, &caller, id).await?;
     expected.check(standing.version)?;
