@@ -62,6 +62,14 @@ fn code<T>(outcome: Result<T>) -> Code {
     outcome.err().expect("it is refused").code()
 }
 
+#[test]
+fn a_function_without_its_kms_key_is_told_its_name() {
+    let faults = crate::config::from_lookup::<DataKeysConfig>(&|_| None).err().map(|faults| faults.to_string());
+    let expected = "1 fault in the configuration: (1) DATA_KEY_ID is not set: the id, ARN or alias of the KMS key that \
+                    wraps the tenants' data keys.";
+    assert_eq!(faults.as_deref(), Some(expected));
+}
+
 #[tokio::test]
 async fn e1_what_was_moved_is_refused_wherever_it_went_and_the_log_says_where_it_stood() {
     let one = Environment::start().await;
