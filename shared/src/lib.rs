@@ -9,8 +9,8 @@
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
 //! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
-//! 10. [`fetch`]: the one way out, to identity providers.
-//! 11. `kms` and `crypto`: what is encrypted, per tenant.
+//! 10. `fetch` (feature `federation`): the one way out, to identity providers.
+//! 11. `kms` and `crypto` (feature `kms`): what is encrypted, per tenant.
 //! 12. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.

@@ -172,8 +172,7 @@ impl Numbers {
 }
 
 /// Whether the point is one of the few that whoever wishes can sign for: those
-/// of order 1, 2, 4 and 8 (RFC 8032, 5.1; the list is that of RFC 7748, 7, and
-/// its like on the Edwards form).
+/// of order 1, 2, 4 and 8 on the curve of RFC 8032 (5.1), however they are written.
 fn has_small_order(mut point: [u8; 32]) -> bool {
     const ORDER_8: [[u8; 32]; 2] = [
         [

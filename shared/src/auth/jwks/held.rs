@@ -86,3 +86,59 @@ fn unavailable() -> Error {
 #[derive(Debug, thiserror::Error)]
 #[error("the provider's keys are not known, and could not be fetched")]
 struct NotHad;
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::Algorithm::{ES256, RS256};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::ProviderKey;
+
+    /// What is said of a key, asked again or not: the key, a code, or that
+    /// somebody should be asked.
+    fn said(answer: Option<Result<Arc<DecodingKey>>>) -> &'static str {
+        match answer {
+            None => "ask",
+            Some(Ok(_)) => "key",
+            Some(Err(error)) => {
+                let counted = error.metric().expect("every refusal counts");
+                assert_eq!(counted == "provider_keys_missing", error.code() == Code::ProviderUnavailable);
+                error.code().as_str()
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_decided_by_age_and_by_how_the_last_attempt_went() {
+        let set = serde_json::from_value(json!({ "keys": [ProviderKey::p256("k").public_jwk()] })).unwrap();
+        let keys = Arc::new(Keys::of(set));
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+        let before = |seconds: i64| Some(now - Duration::seconds(seconds));
+        for (fetched_at, attempted_at, [known, other_algorithm, unknown]) in [
+            (None, None, ["ask", "ask", "ask"]),
+            (None, before(29), ["SYS_003", "SYS_003", "SYS_003"]),
+            (None, before(30), ["ask", "ask", "ask"]),
+            (before(0), before(0), ["key", "AUTH_001", "AUTH_001"]),
+            (before(29), before(29), ["key", "AUTH_001", "AUTH_001"]),
+            (before(30), before(30), ["key", "AUTH_001", "ask"]),
+            (before(599), before(599), ["key", "AUTH_001", "ask"]),
+            (before(599), before(10), ["key", "AUTH_001", "SYS_003"]),
+            (before(599), None, ["key", "AUTH_001", "ask"]),
+            (before(600), before(600), ["ask", "ask", "ask"]),
+            (before(600), before(10), ["key", "AUTH_001", "SYS_003"]),
+            (before(600), None, ["ask", "ask", "ask"]),
+            (before(3599), before(29), ["key", "AUTH_001", "SYS_003"]),
+            (before(3600), before(29), ["SYS_003", "SYS_003", "SYS_003"]),
+            // Another environment's clock is ahead: a little, and too much.
+            (before(-59), before(-59), ["key", "AUTH_001", "AUTH_001"]),
+            (before(-60), before(-60), ["ask", "ask", "ask"]),
+        ] {
+            let keys = if fetched_at.is_some() { keys.clone() } else { Arc::default() };
+            let held = Held { keys, fetched_at, attempted_at };
+            let asked = [("k", ES256), ("k", RS256), ("other", ES256)];
+            let answers = asked.map(|(kid, alg)| said(held.answer(kid, alg, now)));
+            assert_eq!(answers, [known, other_algorithm, unknown], "{fetched_at:?} {attempted_at:?}");
+        }
+    }
+}
