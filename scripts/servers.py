@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 import importlib.util
 import json
 import logging
@@ -12,11 +13,14 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 # From .venv, whose Python runs this.
 import boto3
 from cryptography.hazmat.primitives.asymmetric import ec
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.kms.models import kms_backends
 from moto.server import ThreadedMotoServer
 
 from process import fail, server, setting, write_private
@@ -27,9 +31,11 @@ SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "databa
            "TOKEN_PUBLIC_KEYS_SECRET_ID": "token-public-keys", "TOKEN_PRIVATE_KEYS_SECRET_ID": "token-private-keys",
            "REFRESH_KEY_SECRET_ID": "refresh-key", "PASSWORD_PEPPER_SECRET_ID": "password-pepper",
            "CURSOR_KEY_SECRET_ID": "cursor-key"}
+# The KMS key that wraps the tenants' data keys.
+DATA_KEY_ALIAS = "alias/tenantry-local-data"
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
-FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "ALLOWED_ORIGINS", "LOG_LEVEL",
-                 "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
+FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "ALLOWED_ORIGINS",
+                 "FEDERATION_ALLOW_LOOPBACK", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
 
 
 @contextlib.contextmanager
@@ -43,6 +49,7 @@ def servers(state, pg_port, aws_port, durable):
             "DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": str(pg_port), "DATABASE_NAME": "tenantry",
             "DATABASE_TLS": "disable",
             **{variable: f"tenantry/local/{name}" for variable, name in SECRETS.items()},
+            "DATA_KEY_ID": DATA_KEY_ALIAS, "FEDERATION_ALLOW_LOOPBACK": "on",
             "TOKEN_ISSUER": f"http://127.0.0.1:{setting('PORT')}/api/v1", "TOKEN_AUDIENCE": "tenantry",
             "SIGNUP": "open", "ALLOWED_ORIGINS": f"http://127.0.0.1:{setting('PORT')},http://localhost:3000",
             **{name: setting(name) for name in FREE_SETTINGS if setting(name)},
@@ -122,10 +129,23 @@ def start_aws(port, values):
     """Secrets Manager and KMS by moto, in a thread of this process."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False).start()
-    client = boto3.client("secretsmanager", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
-                          aws_access_key_id="local", aws_secret_access_key="local")
-    for name, value in values.items():
-        client.create_secret(Name=f"tenantry/local/{name}", SecretString=value)
+    client = functools.partial(boto3.client, endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
+                               aws_access_key_id="local", aws_secret_access_key="local")
+    for name in SECRETS.values():
+        client("secretsmanager").create_secret(Name=f"tenantry/local/{name}", SecretString=values[name])
+    make_data_key(client("kms"), **json.loads(values["data-key"]))
+
+
+def make_data_key(kms, id, material):
+    """The KMS key with the id and the material that it had before: moto makes both at random and forgets
+    them, and what the database holds would be lost with each restart."""
+    new = kms.create_key(Description="Tenantry data keys")["KeyMetadata"]["KeyId"]
+    keys = kms_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].keys
+    key = keys.pop(new)
+    key.arn = key.arn.replace(new, id)
+    key.id, key.key_material = id, base64.b64decode(material)
+    keys[id] = key
+    kms.create_alias(AliasName=DATA_KEY_ALIAS, TargetKeyId=id)
 
 
 def local_secrets(state):
@@ -144,6 +164,7 @@ def local_secrets(state):
         "refresh-key": base64url(secrets.token_bytes(32)),
         "password-pepper": json.dumps({"current": 1, "keys": {"1": base64url(secrets.token_bytes(32))}}),
         "cursor-key": base64url(secrets.token_bytes(32)),
+        "data-key": json.dumps({"id": str(uuid.uuid4()), "material": base64.b64encode(secrets.token_bytes(32)).decode()}),
     }
     path = state / "secrets.json"
     kept = json.loads(path.read_text()) if path.exists() else {}

@@ -9,6 +9,7 @@ use crate::{
     clock::SharedClock,
     config::{Config, DatabaseConfig, Environment, Faults, TokenConfig},
     db::Db,
+    idempotency::RequestHashes,
     page::Cursors,
     rate_limit::RateLimit,
     secrets::Secrets,
@@ -59,6 +60,8 @@ pub struct App {
     pub verifier: Arc<Verifier>,
     /// The seal of list cursors.
     pub cursors: Cursors,
+    /// The hashes of creating requests.
+    pub request_hashes: RequestHashes,
     /// The time.
     pub clock: SharedClock,
 }
@@ -102,6 +105,7 @@ impl Group for App {
                 db,
                 verifier: Arc::new(verifier),
                 cursors: Cursors::new(&key),
+                request_hashes: RequestHashes::derived_from(&key),
                 clock: start.clock.clone(),
             }),
             _ => Err(faults),
@@ -126,6 +130,12 @@ impl FromRef<App> for Db {
 impl FromRef<App> for Cursors {
     fn from_ref(app: &App) -> Self {
         app.cursors.clone()
+    }
+}
+
+impl FromRef<App> for RequestHashes {
+    fn from_ref(app: &App) -> Self {
+        app.request_hashes.clone()
     }
 }
 

@@ -39,6 +39,14 @@ actions! {
     AuthRevoke = "auth.revoke";
     AuthJwks = "auth.jwks";
     AuthDiscovery = "auth.discovery";
+    TenantsRead = "tenants.read";
+    TenantsUpdate = "tenants.update";
+    IdentityProvidersList = "identity_providers.list";
+    IdentityProvidersCreate = "identity_providers.create";
+    IdentityProvidersRead = "identity_providers.read";
+    IdentityProvidersUpdate = "identity_providers.update";
+    IdentityProvidersDelete = "identity_providers.delete";
+    IdentityProvidersTest = "identity_providers.test";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -13,7 +13,7 @@ use aws_smithy_http_client::{
 const AMAZON_ROOTS: &[u8] = include_bytes!("../certs/amazon-roots.pem");
 
 /// How long one call may take, its retries included.
-const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a client is made of, in the environment that Lambda provides.
 pub(crate) async fn settings(plaintext: bool) -> SdkConfig {

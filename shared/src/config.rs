@@ -276,7 +276,8 @@ pub fn is_web_origin(text: &str) -> bool {
         && (!plaintext || is_loopback(name))
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether `host` is this machine, by name or address.
+pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

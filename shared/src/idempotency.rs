@@ -3,10 +3,10 @@
 //! The key is claimed in the same transaction as the change, and the answer is
 //! stored with it, so there is no moment at which one stands without the other.
 
-use aws_lc_rs::digest;
+use aws_lc_rs::hmac;
 use axum::{
     body::Body,
-    extract::{FromRequest, Request},
+    extract::{FromRef, FromRequest, Request},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -21,6 +21,27 @@ use crate::{
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Hashes keys and bodies under a key of ours: a body may hold what is stored
+/// nowhere else in clear, and a dump of the database lets nobody try until a
+/// hash fits.
+#[derive(Clone)]
+pub struct RequestHashes(hmac::Key);
+
+impl RequestHashes {
+    /// Derives a key of its own from one that has another use.
+    #[must_use]
+    pub fn derived_from(key: &[u8; 32]) -> Self {
+        let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"idempotency");
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+    }
+
+    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&self.0, bytes).as_ref());
+        hash
+    }
+}
 
 /// A JSON body that creates, and the key that it may carry. Extract it in place
 /// of [`crate::extract::Json`].
@@ -128,14 +149,21 @@ async fn stored_answer(db: &Db, caller: &Caller, key: &IdempotencyKey) -> Result
     Ok(response)
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Idempotent<T> {
+impl<T, S> FromRequest<S> for Idempotent<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+    RequestHashes: FromRef<S>,
+{
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let name = key_header(request.headers())?;
         let bytes = json_bytes(request, state).await?;
         let body = parse_json(&bytes)?;
-        let key = name.map(|name| IdempotencyKey { key_hash: sha256(name.as_bytes()), request_hash: sha256(&bytes) });
+        let hashes = RequestHashes::from_ref(state);
+        let key = name
+            .map(|name| IdempotencyKey { key_hash: hashes.hash(name.as_bytes()), request_hash: hashes.hash(&bytes) });
         Ok(Self { body, key })
     }
 }
@@ -148,10 +176,4 @@ fn key_header(headers: &HeaderMap) -> Result<Option<HeaderValue>> {
     } else {
         Err(Error::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters"))
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    hash
 }

@@ -14,12 +14,11 @@ use tower::util::MapRequest;
 
 use crate::{
     app::Group,
-    clock::SystemClock,
     config::{self, BaseConfig, Faults},
     event::clean,
     layers::{Boundary, boundary},
     routes::Routes,
-    secrets::{Secrets, SecretsManager},
+    secrets::Secrets,
     start::Start,
     telemetry,
 };
@@ -46,8 +45,7 @@ fn run<G: Group>(base: BaseConfig, config: G::Config, routes: Routes<G>) -> Resu
         if base.max_concurrency > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let runtime = runtime.enable_all().build().map_err(|error| Faults::from(error.to_string()))?;
     runtime.block_on(async {
-        let source = Arc::new(SecretsManager::new(&base));
-        let start = Start { base: Arc::new(base), clock: Arc::new(SystemClock), secrets: source };
+        let start = Start::on_lambda(base);
         let group = build::<G>(config, &start).await?;
         // An outage is no fault of the configuration: the requests that meet
         // it are told 503, and the first one after it connects.

@@ -10,7 +10,8 @@
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
 //! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
 //! 10. `fetch` (feature `federation`): the one way out, to identity providers.
-//! 11. [`mod@error`]: the registry of error codes and its wire forms.
+//! 11. `kms` and `crypto` (feature `kms`): what is encrypted, per tenant.
+//! 12. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.
 
@@ -21,6 +22,8 @@ pub mod auth;
 mod aws;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "kms")]
+pub mod crypto;
 pub mod db;
 pub mod error;
 pub mod etag;
@@ -29,6 +32,8 @@ pub mod extract;
 #[cfg(feature = "federation")]
 pub mod fetch;
 pub mod idempotency;
+#[cfg(feature = "kms")]
+pub mod kms;
 pub mod lambda;
 pub mod layers;
 pub mod lockout;

@@ -61,8 +61,9 @@ impl Refusal<'_> {
     }
 }
 
-/// Every refusal of a change, every denial, and every reach for a thing that
-/// is not there, which may be another tenant's. Not what an outage refused:
+/// Every refusal of a change, every denial, every reach for a thing that is
+/// not there, which may be another tenant's, and everything stored that does
+/// not decrypt, which may have been tampered with. Not what an outage refused:
 /// the record would fail with it. Nor attempts while an account is locked: the
 /// lock itself is recorded ([`crate::lockout`]), and a trail is not to be flooded.
 pub(crate) fn is_recorded(method: &Method, reason: Code) -> bool {
@@ -70,7 +71,7 @@ pub(crate) fn is_recorded(method: &Method, reason: Code) -> bool {
         _ if reason == Code::TooManyFailedAttempts => false,
         StatusCode::SERVICE_UNAVAILABLE => false,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-        _ => reason == Code::NotFound || !matches!(*method, Method::GET | Method::HEAD),
+        _ => matches!(reason, Code::NotFound | Code::Undecryptable) || !matches!(*method, Method::GET | Method::HEAD),
     }
 }
 

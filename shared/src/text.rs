@@ -101,6 +101,31 @@ impl fmt::Display for Slug {
     }
 }
 
+/// Text of 1 to `MAX` visible ASCII characters: what other systems compare
+/// letter by letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VisibleAscii<const MAX: usize>(String);
+
+impl<const MAX: usize> TryFrom<String> for VisibleAscii<MAX> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if !(1..=MAX).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("must have 1 to {MAX} printable ASCII characters and no space"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl<const MAX: usize> std::ops::Deref for VisibleAscii<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +136,16 @@ mod tests {
         assert!(Text::<1, 3>::try_from("äöüß".to_owned()).is_err());
         assert!(Text::<1, 3>::try_from(" \t".to_owned()).is_err());
         assert!(Text::<0, 3>::try_from("a\0".to_owned()).is_err());
+    }
+
+    #[test]
+    fn visible_ascii_has_no_space_and_no_other_letters() {
+        for good in ["a", "!~", "x:y"] {
+            assert!(VisibleAscii::<3>::try_from(good.to_owned()).is_ok(), "{good:?}");
+        }
+        for bad in ["", "abcd", "a b", "a\t", "\0", "ä", "\u{7f}"] {
+            assert!(VisibleAscii::<3>::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) async fn run(mutants: usize, seed: u64) -> Result<()> {
 
 async fn send(mutants: usize, algorithm: Algorithm, chance: &mut Chance, table: &mut Table) -> Result<()> {
     let older = TestKeys::generate("older");
-    let keys = Arc::new(TestKeys::of(algorithm, "newer").beside(&older));
+    let keys = Arc::new(TestKeys::of(algorithm, "newer").beside(older.public_jwk()));
     let app = TestApp::start_with(auth::routes(), TestDatabase::create().await, keys.clone(), &[]).await;
     let (ada, eve) = (app.tenant("acme").await, app.tenant("evil").await);
     // By turns, so that each one's neighbour is of the other tenant.

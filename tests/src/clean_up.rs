@@ -41,8 +41,8 @@ impl Api {
             ("DATABASE_OWNER_SECRET_ID", "owner".to_owned()),
         ];
         let lookup = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-        let base = Arc::new(from_lookup(&lookup).unwrap());
-        let start = Start { base, clock: Arc::new(SystemClock), secrets: Arc::new(secrets) };
+        let start = Start::on_lambda(from_lookup(&lookup).unwrap());
+        let start = start.with(Arc::new(SystemClock), Arc::new(secrets));
         ops::run(ops::Action::CleanUp {}, &start, from_lookup(&lookup).unwrap()).await.unwrap()
     }
 

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use shared::{
-    App,
-    testing::{Event, TestApp, TestDatabase, TestKeys},
-};
+use shared::testing::{Event, TestApp, TestDatabase, TestKeys};
 
 use crate::file;
 
 struct Api {
     auth: TestApp<auth::Auth>,
-    todos: TestApp<App>,
+    todos: TestApp<todos::Todos>,
 }
 
 impl Api {

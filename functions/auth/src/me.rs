@@ -98,6 +98,9 @@ mod tests {
         }, @r#"
         {
           "permissions": [
+            "tenant:write",
+            "identity_providers:read",
+            "identity_providers:write",
             "todos:read",
             "todos:write"
           ],

@@ -3,14 +3,12 @@
 //! `ops '{"action":"migrate"}'` runs one action and prints its answer, where
 //! no Lambda runtime is at hand.
 
-use std::{io::Write, process::ExitCode, sync::Arc};
+use std::{io::Write, process::ExitCode};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use ops::OpsConfig;
 use shared::{
-    clock::SystemClock,
     config::{self, BaseConfig},
-    secrets::SecretsManager,
     start::Start,
     telemetry,
 };
@@ -21,8 +19,8 @@ async fn main() -> ExitCode {
     telemetry::init(config.as_ref().map_or(tracing::Level::INFO, |(base, _)| base.log_level));
     let outcome = match (config, std::env::args().nth(1)) {
         (Err(faults), _) => Err(faults.to_string()),
-        (Ok((base, config)), Some(event)) => run_once(&start(base), config, &event).await,
-        (Ok((base, config)), None) => run_on_lambda(&start(base), &config).await,
+        (Ok((base, config)), Some(event)) => run_once(&Start::on_lambda(base), config, &event).await,
+        (Ok((base, config)), None) => run_on_lambda(&Start::on_lambda(base), &config).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,11 +29,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn start(base: BaseConfig) -> Start {
-    let secrets = Arc::new(SecretsManager::new(&base));
-    Start { base: Arc::new(base), clock: Arc::new(SystemClock), secrets }
 }
 
 async fn run_once(start: &Start, config: OpsConfig, event: &str) -> Result<(), String> {

@@ -12,7 +12,7 @@ use shared::{
     db,
     start::Start,
 };
-use sqlx::Connection;
+use sqlx::{Connection, Executor};
 
 use crate::OpsConfig;
 use keys::Keys;
@@ -60,14 +60,14 @@ pub(crate) async fn rotate_keys(
     let mut connection =
         db::connect_as_owner(as_owner, start).await.map_err(|error| format!("the owner cannot connect: {error:?}"))?;
     // Of a transaction, since a pooler may lend the session to somebody else.
-    let mut alone = connection.begin().await.map_err(|error| format!("the lock cannot be had: {error}"))?;
+    connection.execute("BEGIN").await.map_err(|error| format!("the lock cannot be had: {error}"))?;
     let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "locked!""#, LOCK);
-    if !locked.fetch_one(&mut *alone).await.map_err(|error| format!("the lock cannot be had: {error}"))? {
+    if !locked.fetch_one(&mut connection).await.map_err(|error| format!("the lock cannot be had: {error}"))? {
         return Err("a step of a rotation is being done in this moment".to_owned());
     }
     let mut keys = Keys::read(start, config_of_keys, next_kms_key_id).await?;
     let answer = if mode == Mode::Force { keys.replace_all().await } else { keys.advance(mode).await };
-    let _ = alone.rollback().await;
+    // Its end frees the lock.
     let _ = connection.close().await;
     answer
 }

@@ -13,7 +13,7 @@ use shared::{
     idempotency::{Begun, Idempotent},
 };
 
-use crate::todo::{Notes, Title, Todo};
+use crate::todo::{Notes, SealedNotes, StoredTodo, Title};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,31 +25,35 @@ pub(crate) struct NewTodo {
     due_at: Option<Rfc3339>,
 }
 
-/// Creates a todo of the caller's own. Three round trips.
+/// Creates a todo of the caller's own. Three round trips, and the tenant's key
+/// before them where it is not at hand.
 pub(crate) async fn create(
     caller: Caller,
     State(db): State<Db>,
     State(clock): State<SharedClock>,
+    State(sealed): State<SealedNotes>,
     request: Idempotent<NewTodo>,
 ) -> Result<Response> {
+    let (id, new) = (clock.new_id(), &request.body);
+    let notes = sealed.seal(&caller, id, new.notes.as_ref()).await?;
     let mut transaction = match request.begin(&db, &caller).await? {
         Begun::New(transaction) => transaction,
         Begun::Replay(answer) => return Ok(answer),
     };
-    let new = &request.body;
     let todo = sqlx::query_as!(
-        Todo,
+        StoredTodo,
         r#"WITH todo AS (
-               INSERT INTO todos (tenant_id, id, owner_id, title, notes, completed, due_at, created_at, updated_at)
+               INSERT INTO todos
+                   (tenant_id, id, owner_id, title, notes_ciphertext, completed, due_at, created_at, updated_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
                RETURNING *
            ), audited AS (SELECT app.audit(id) FROM todo)
-           SELECT id, title, notes, completed, due_at, version, created_at, updated_at FROM todo, audited"#,
+           SELECT id, title, notes_ciphertext, completed, due_at, version, created_at, updated_at FROM todo, audited"#,
         caller.tenant_id(),
-        clock.new_id(),
+        id,
         caller.user_id(),
         &*new.title,
-        new.notes.as_deref(),
+        notes,
         new.completed,
         new.due_at.map(|due| due.0),
         clock.now(),
@@ -57,6 +61,7 @@ pub(crate) async fn create(
     .fetch_one(&mut transaction)
     .await?;
     let location = format!("/api/v1/todos/{}", todo.id);
+    let todo = todo.with_notes(new.notes.as_deref().map(str::to_owned));
     let answer = (StatusCode::CREATED, [(LOCATION, location)], todo).into_response();
     request.commit(transaction, &caller, answer).await
 }

@@ -5,15 +5,18 @@ mod delete;
 mod list;
 mod lock;
 mod read;
+mod state;
 mod todo;
 mod update;
 
 use http::Method;
-use shared::{App, Routes, access::Access::Needs, audit::Action, auth::Permission};
+use shared::{Routes, access::Access::Needs, audit::Action, auth::Permission};
+
+pub use state::Todos;
 
 /// Every route of the group, its access and its audit action.
 #[must_use]
-pub fn routes() -> Routes<App> {
+pub fn routes() -> Routes<Todos> {
     let (read, write) = (Needs(Permission::TodosRead), Needs(Permission::TodosWrite));
     Routes::new()
         .route(Method::GET, "/api/v1/todos", read, Action::TodosList, list::list)

@@ -8,7 +8,7 @@ use shared::{
     page::{Cursors, Limit, Page},
 };
 
-use crate::todo::Todo;
+use crate::todo::{SealedNotes, StoredTodo, Todo};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,11 +20,13 @@ pub(crate) struct Filter {
     cursor: Option<String>,
 }
 
-/// The caller's own todos, newest first. One round trip.
+/// The caller's own todos, newest first. One round trip, where the tenant's
+/// key is at hand.
 pub(crate) async fn list(
     caller: Caller,
     State(db): State<Db>,
     State(cursors): State<Cursors>,
+    State(sealed): State<SealedNotes>,
     OriginalUri(uri): OriginalUri,
     Query(filter): Query<Filter>,
 ) -> Result<Page<Todo>> {
@@ -32,8 +34,8 @@ pub(crate) async fn list(
     let rows = db
         .fetch_all(|| {
             sqlx::query_as!(
-                Todo,
-                r#"SELECT t.id, t.title, t.notes, t.completed, t.due_at, t.version, t.created_at, t.updated_at
+                StoredTodo,
+                r#"SELECT t.id, t.title, t.notes_ciphertext, t.completed, t.due_at, t.version, t.created_at, t.updated_at
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT * FROM todos
                             WHERE tenant_id = caller.tenant_id AND owner_id = caller.user_id
@@ -50,25 +52,30 @@ pub(crate) async fn list(
             )
         })
         .await?;
-    Ok(cursors.page(&caller, filter.limit, rows, uri, |todo| todo.id))
+    let mut todos = Vec::with_capacity(rows.len());
+    for row in rows {
+        todos.push(sealed.open(&caller, row).await?);
+    }
+    Ok(cursors.page(&caller, filter.limit, todos, uri, |todo| todo.id))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
     use shared::{
-        App,
         auth::Role,
         testing::{Answer, Event, Member, TestApp},
     };
 
-    async fn make(app: &TestApp<App>, member: &Member, body: &Value) -> Value {
+    use crate::Todos;
+
+    async fn make(app: &TestApp<Todos>, member: &Member, body: &Value) -> Value {
         let answer = app.send(Event::post("/api/v1/todos", body).bearer(&member.token)).await;
         assert_eq!(answer.status, 201, "{:?}", answer.log);
         answer.json()["id"].clone()
     }
 
-    async fn get(app: &TestApp<App>, member: &Member, target: &str) -> Answer {
+    async fn get(app: &TestApp<Todos>, member: &Member, target: &str) -> Answer {
         app.send(Event::get(target).bearer(&member.token)).await
     }
 

@@ -12,20 +12,22 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::todo::Todo;
+use crate::todo::{SealedNotes, StoredTodo};
 
-/// One of the caller's own todos. One round trip.
+/// One of the caller's own todos. One round trip, where the
+/// tenant's key is at hand.
 pub(crate) async fn read(
     caller: Caller,
     State(db): State<Db>,
+    State(sealed): State<SealedNotes>,
     Path(id): Path<Uuid>,
     known: IfNoneMatch,
 ) -> Result<Response> {
     let todo = db
         .fetch_optional(|| {
             sqlx::query_as!(
-                Todo,
-                r#"SELECT t.id, t.title, t.notes, t.completed, t.due_at, t.version, t.created_at, t.updated_at
+                StoredTodo,
+                r#"SELECT t.id, t.title, t.notes_ciphertext, t.completed, t.due_at, t.version, t.created_at, t.updated_at
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT * FROM todos
                             WHERE tenant_id = caller.tenant_id AND owner_id = caller.user_id AND id = $3
@@ -40,7 +42,7 @@ pub(crate) async fn read(
     if known.holds(todo.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(todo.version))]).into_response());
     }
-    Ok(todo.into_response())
+    Ok(sealed.open(&caller, todo).await?.into_response())
 }
 
 #[cfg(test)]

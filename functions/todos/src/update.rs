@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     lock::version_for_update,
-    todo::{Notes, Title, Todo},
+    todo::{Notes, SealedNotes, StoredTodo, Title, Todo},
 };
 
 /// What is absent stays; null clears.
@@ -34,18 +34,21 @@ pub(crate) async fn update(
     caller: Caller,
     State(db): State<Db>,
     State(clock): State<SharedClock>,
+    State(sealed): State<SealedNotes>,
     Path(id): Path<Uuid>,
     expected: IfMatch,
     Json(changes): Json<Changes>,
 ) -> Result<Todo> {
+    sealed.ready(&caller).await?;
+    let notes = sealed.seal(&caller, id, changes.notes.value()).await?;
     let mut transaction = db.begin(&caller).await?;
     expected.check(version_for_update(&mut transaction, &caller, id).await?)?;
     let todo = sqlx::query_as!(
-        Todo,
+        StoredTodo,
         r#"WITH todo AS (
                UPDATE todos
                   SET title = coalesce($4, title),
-                      notes = CASE WHEN $5 THEN $6 ELSE notes END,
+                      notes_ciphertext = CASE WHEN $5 THEN $6 ELSE notes_ciphertext END,
                       completed = coalesce($7, completed),
                       due_at = CASE WHEN $8 THEN $9 ELSE due_at END,
                       version = version + 1,
@@ -53,13 +56,13 @@ pub(crate) async fn update(
                 WHERE tenant_id = $1 AND owner_id = $2 AND id = $3
                RETURNING *
            ), audited AS (SELECT app.audit(id) FROM todo)
-           SELECT id, title, notes, completed, due_at, version, created_at, updated_at FROM todo, audited"#,
+           SELECT id, title, notes_ciphertext, completed, due_at, version, created_at, updated_at FROM todo, audited"#,
         caller.tenant_id(),
         caller.user_id(),
         id,
         changes.title.as_deref(),
         changes.notes.is_given(),
-        changes.notes.value().map(|notes| &**notes),
+        notes,
         changes.completed,
         changes.due_at.is_given(),
         changes.due_at.value().map(|due| due.0),
@@ -68,6 +71,8 @@ pub(crate) async fn update(
     .fetch_optional(&mut transaction)
     .await?
     .ok_or(Code::NotFound)?;
+    // Before the commit: a change that cannot be answered has not happened.
+    let todo = sealed.open(&caller, todo).await?;
     transaction.commit().await?;
     Ok(todo)
 }
@@ -77,12 +82,11 @@ mod tests {
     use http::Method;
     use serde_json::{Value, json};
     use shared::{
-        App,
         auth::Role,
         testing::{Event, Member, TestApp},
     };
 
-    async fn with_todo() -> (TestApp<App>, Member, Value, String) {
+    async fn with_todo() -> (TestApp<crate::Todos>, Member, Value, String) {
         let app = TestApp::start(crate::routes()).await;
         let ada = app.tenant("acme").await;
         let body = json!({ "title": "Call", "notes": "before noon", "due_at": "2026-12-01T09:00:00Z" });

@@ -10,6 +10,7 @@
 mod claim;
 mod filter;
 mod held;
+pub mod inspect;
 
 use std::{
     collections::HashMap,

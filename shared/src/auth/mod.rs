@@ -9,6 +9,7 @@ mod introspection;
 mod jwks;
 mod keys;
 mod permission;
+pub mod provider;
 mod refresh_token;
 #[cfg(feature = "signing")]
 mod signer;
@@ -19,7 +20,7 @@ pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
 pub use introspection::RegisteredClaims;
 #[cfg(feature = "federation")]
-pub use jwks::{ProviderKeys, discovery_url};
+pub use jwks::{ProviderKeys, discovery_url, inspect};
 pub use keys::{GeneratedKey, KeyFault, LocalKey, PublishedKey, SigningKey, published_keys};
 #[cfg(feature = "signing")]
 pub use keys::{KmsKeys, Signing, SigningConfig};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A user's role in its tenant, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Role {
     /// Reads what is shared, and keeps todos of its own.
     Viewer,
@@ -44,6 +44,9 @@ macro_rules! permissions {
 }
 
 permissions! {
+    TenantWrite = "tenant:write", from Admin;
+    IdentityProvidersRead = "identity_providers:read", from Admin;
+    IdentityProvidersWrite = "identity_providers:write", from Admin;
     TodosRead = "todos:read", from Viewer;
     TodosWrite = "todos:write", from Viewer;
 }
@@ -68,6 +71,14 @@ impl Role {
     /// All its permissions.
     pub fn permissions(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |permission| self.may(*permission))
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::try_from(&*name).map_err(|()| "must be viewer, analyst or admin")
     }
 }
 

@@ -50,7 +50,7 @@ use slots::Slots;
 #[derive(Clone)]
 pub struct Db(Arc<Slots>);
 
-/// A key and its request, by their SHA-256: the database sees neither.
+/// A key and its request, by their hashes: the database sees neither.
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey {
     pub(crate) key_hash: [u8; 32],

@@ -81,6 +81,8 @@ impl EmulatedSecrets {
             ("DATABASE_TLS", "disable".to_owned()),
             ("TOKEN_ISSUER", "https://auth.example.com/api/v1".to_owned()),
             ("TOKEN_AUDIENCE", "tenantry".to_owned()),
+            // What starts needs its name; what seals makes it first (`TestKms`).
+            ("DATA_KEY_ID", "alias/tenantry-tests".to_owned()),
             ("SIGNUP", "open".to_owned()),
         ];
         let all = of_aws.into_iter().chain(secrets).chain(others);

@@ -10,6 +10,8 @@ mod database;
 mod empty;
 mod event;
 mod keys;
+#[cfg(feature = "kms")]
+mod kms;
 mod log;
 mod process;
 pub mod provider;
@@ -21,6 +23,8 @@ pub use database::{RUNTIME_PASSWORD, TestDatabase};
 pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};
 pub use keys::TestKeys;
+#[cfg(feature = "kms")]
+pub use kms::{Mood, TestKms};
 pub use log::Log;
 pub use process::{Ended, Process};
 pub use provider::TestProvider;

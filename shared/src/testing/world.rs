@@ -15,6 +15,8 @@ use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
+#[cfg(feature = "kms")]
+use super::TestKms;
 use super::{Answer, Event, TestDatabase, TestKeys, database::RUNTIME_PASSWORD};
 use crate::{
     app::Group,
@@ -108,8 +110,13 @@ pub struct TestApp<G> {
     pub clock: Arc<TestClock>,
     /// Its secrets.
     pub secrets: Arc<TestSecrets>,
+    /// Its KMS.
+    #[cfg(feature = "kms")]
+    pub kms: Arc<TestKms>,
     /// The keys that sign its tokens.
     pub keys: Arc<TestKeys>,
+    /// What it was started from.
+    pub start: Start,
     router: Router,
 }
 
@@ -153,10 +160,24 @@ impl<G: Group> TestApp<G> {
         telemetry::init(tracing::Level::INFO);
         let (clock, secrets) = (Arc::new(TestClock::default()), Arc::new(TestSecrets::default()));
         fill(&secrets, &keys, &database);
-        let start = Start { base: Arc::new(read(&database, settings)), clock: clock.clone(), secrets: secrets.clone() };
+        let start = Start::on_lambda(read(&database, settings)).with(clock.clone(), secrets.clone());
+        #[cfg(feature = "kms")]
+        let kms = Arc::new(TestKms::default());
+        #[cfg(feature = "kms")]
+        let start = Start { data_keys: kms.clone(), ..start };
         let group = lambda::build::<G>(read(&database, settings), &start).await.unwrap();
         let app = lambda::router(routes, &group, &start).unwrap();
-        Self { group, database, clock, secrets, keys, router: app }
+        Self {
+            group,
+            database,
+            clock,
+            secrets,
+            #[cfg(feature = "kms")]
+            kms,
+            keys,
+            start,
+            router: app,
+        }
     }
 
     /// Sends an event through the whole function.
@@ -272,6 +293,8 @@ fn read<C: Config>(database: &TestDatabase, settings: &[(&str, &str)]) -> C {
         ("REFRESH_KEY_SECRET_ID", "refresh-key"),
         ("PASSWORD_PEPPER_SECRET_ID", "password-pepper"),
         ("CURSOR_KEY_SECRET_ID", "cursor-key"),
+        #[cfg(feature = "kms")]
+        ("DATA_KEY_ID", TestKms::KEY_ID),
         ("SIGNUP", "open"),
         // Enough for a test that is about something else.
         ("AUTH_RATE_LIMIT_PER_MINUTE", "1000000"),

@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Routes<App> {
 async fn insert(db: &Db, caller: &Caller) -> Result<Transaction> {
     let mut transaction = db.begin(caller).await?;
     sqlx::query(
-        "WITH todo AS (INSERT INTO todos SELECT $1, gen_random_uuid(), $2, 'x', NULL, false, NULL, 1, now(), now() RETURNING id)
+        "WITH todo AS (INSERT INTO todos SELECT $1, gen_random_uuid(), $2, 'x', false, NULL, 1, now(), now() RETURNING id)
          SELECT app.audit(id) FROM todo",
     )
     .bind(caller.tenant_id())

@@ -44,7 +44,7 @@ pub(crate) async fn environment(
     let source = TestSecrets::default();
     source.set("database", json!({ "username": "tenantry_runtime", "password": RUNTIME_PASSWORD }).to_string());
     let secrets: Secrets = source.read(&["database"]).await.unwrap();
-    let start = Start { base: Arc::new(base), clock, secrets: Arc::new(source) };
+    let start = Start::on_lambda(base).with(clock, Arc::new(source));
     let mut faults = Faults::default();
     let db = Db::new(database, &secrets, &start, &mut faults);
     faults.or(ProviderKeys::new(fetch, db.unwrap(), &start)).unwrap()

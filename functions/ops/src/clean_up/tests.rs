@@ -76,7 +76,7 @@ impl Ops {
             ("DATABASE_OWNER_SECRET_ID", "owner".to_owned()),
         ];
         let lookup = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-        let start = Start { base: Arc::new(from_lookup(&lookup).unwrap()), clock, secrets: Arc::new(secrets) };
+        let start = Start::on_lambda(from_lookup(&lookup).unwrap()).with(clock, Arc::new(secrets));
         clean_up(&start, from_lookup(&lookup).unwrap(), limits).await
     }
 

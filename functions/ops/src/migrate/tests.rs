@@ -45,8 +45,8 @@ impl Ops {
             ("DATABASE_OWNER_SECRET_ID", "owner".to_owned()),
         ];
         let lookup = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-        let base = Arc::new(from_lookup(&lookup).unwrap());
-        let start = Start { base, clock: Arc::new(SystemClock), secrets: self.secrets.clone() };
+        let start = Start::on_lambda(from_lookup(&lookup).unwrap());
+        let start = start.with(Arc::new(SystemClock), self.secrets.clone());
         run(action, &start, from_lookup(&lookup).unwrap()).await
     }
 

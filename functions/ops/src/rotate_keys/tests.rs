@@ -68,7 +68,7 @@ impl Ops {
         let (base, config) = from_lookup(&lookup).unwrap();
         let login = TestSecrets::default();
         login.set("database", json!({ "username": self.database.role(), "password": RUNTIME_PASSWORD }).to_string());
-        let start = Start { base: Arc::new(base), clock: self.clock.clone(), secrets: Arc::new(login) };
+        let start = Start::on_lambda(base).with(self.clock.clone(), Arc::new(login));
         rotate_keys(&start, config, mode, next_kms_key_id.map(ToOwned::to_owned)).await
     }
 

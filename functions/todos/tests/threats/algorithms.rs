@@ -8,7 +8,6 @@ use base64::{
 };
 use serde_json::{Value, json};
 use shared::{
-    App,
     auth::Algorithm::{EdDsa, Es256, Hs256},
     testing::{Member, TestApp, TestDatabase, TestKeys},
 };
@@ -21,7 +20,7 @@ const P256_INFO: &[u8] =
 const ED25519_INFO: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 struct Setting {
-    app: TestApp<App>,
+    app: TestApp<todos::Todos>,
     ada: Member,
     keys: BTreeMap<&'static str, Arc<TestKeys>>,
 }

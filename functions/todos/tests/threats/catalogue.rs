@@ -128,6 +128,13 @@ const RULES: &[(&str, &[&str], &str)] = &[
              AND attrelid::regclass::text IN ('tenants', 'users', 'sessions', 'refresh_tokens', 'idempotency_keys')",
     ),
     (
+        "the runtime role adds data keys and neither changes nor deletes them",
+        &[],
+        "SELECT format('%s on tenant_keys', privilege) FROM
+                unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+          WHERE privilege <> ALL ($1) AND has_table_privilege('tenantry_runtime', 'tenant_keys', privilege)",
+    ),
+    (
         "no one may truncate past row-level security",
         &[],
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
@@ -180,7 +187,7 @@ async fn every_table_keeps_its_tenants_apart() {
         .fetch_one(&mut superuser)
         .await
         .unwrap();
-    assert!(tables >= 7 && TENANT_BY_ID == "tenants");
+    assert!(tables >= 8 && TENANT_BY_ID == "tenants");
     let definers: Vec<String> = sqlx::query_scalar(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef AND pronamespace = 'app'::regnamespace ORDER BY 1",
     )
@@ -214,6 +221,7 @@ async fn every_rule_bites() {
         ("GRANT CREATE ON SCHEMA app TO tenantry_runtime", &["app"]),
         ("GRANT UPDATE ON audit_events TO tenantry_runtime", &["UPDATE on audit_events"]),
         ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads", "DELETE on audit_heads"]),
+        ("GRANT DELETE ON tenant_keys TO tenantry_runtime", &["DELETE on tenant_keys"]),
         ("GRANT TRUNCATE ON todos TO tenantry_runtime", &["todos"]),
         ("ALTER POLICY maintenance ON tenants TO PUBLIC", &["maintenance"]),
         ("ALTER ROLE tenantry_maintenance BYPASSRLS", &["tenantry_maintenance"]),

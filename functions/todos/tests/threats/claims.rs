@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use shared::{
-    App, Code,
+    Code,
+    app::Group,
     testing::{Member, TestApp},
 };
 use time::{Duration, OffsetDateTime};
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use crate::tokens::{get, refused};
 
 /// `member`'s claims with `change` made to them.
-fn claims(app: &TestApp<App>, member: &Member, change: impl FnOnce(&mut Value)) -> Value {
+fn claims(app: &TestApp<todos::Todos>, member: &Member, change: impl FnOnce(&mut Value)) -> Value {
     let mut claims = app.claims(member);
     change(&mut claims);
     claims
@@ -97,7 +98,9 @@ async fn the_second_of_exp_is_past_it() {
                 "role": "viewer", "iat": iat, "nbf": iat, "exp": iat + 900 })
     };
     let token = app.keys.sign(&claims(start.unix_timestamp()));
-    let code = async |now| app.group.verifier.verify(&token, now).await.err().map(|refused| refused.error.code());
+    let code = async |now| {
+        app.group.app().unwrap().verifier.verify(&token, now).await.err().map(|refused| refused.error.code())
+    };
     let (end, instant) = (start + Duration::seconds(900), Duration::microseconds(1));
     assert_eq!(code(end - instant).await, None);
     assert_eq!(code(end).await, Some(Code::TokenExpired));

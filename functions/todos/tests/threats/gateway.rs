@@ -4,10 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use shared::{
-    App,
-    testing::{Event, TestApp, TestDatabase, TestKeys},
-};
+use shared::testing::{Event, TestApp, TestDatabase, TestKeys};
 
 /// Stands before the server on `port`; at a word it forgets the connections
 /// that it has, and tells neither side.
@@ -36,7 +33,8 @@ async fn a_connection_that_was_lost_without_a_word_while_frozen_costs_no_request
     let (port, forget) = forgetful_gateway(database.address().1).await;
     let port = port.to_string();
     let keys = TestKeys::generate("test-key").into();
-    let app: TestApp<App> = TestApp::start_with(todos::routes(), database, keys, &[("DATABASE_PORT", &port)]).await;
+    let app: TestApp<todos::Todos> =
+        TestApp::start_with(todos::routes(), database, keys, &[("DATABASE_PORT", &port)]).await;
     let ada = app.tenant("acme").await;
     assert_eq!(app.send(Event::get("/api/v1/todos").bearer(&ada.token)).await.status, 200);
     for request in [Event::get("/api/v1/todos"), Event::post("/api/v1/todos", &json!({ "title": "x" }))] {

@@ -3,7 +3,6 @@
 use http::Method;
 use serde_json::{Value, json};
 use shared::{
-    App,
     auth::Role,
     testing::{Event, Member, TestApp},
 };
@@ -15,7 +14,7 @@ fn create(member: &Member, key: &str, title: &str) -> Event {
     Event::post(TODOS, &json!({ "title": title })).bearer(&member.token).header("idempotency-key", key)
 }
 
-async fn count(app: &TestApp<App>, member: &Member) -> usize {
+async fn count(app: &TestApp<todos::Todos>, member: &Member) -> usize {
     let list = app.send(Event::get("/api/v1/todos?limit=100").bearer(&member.token)).await;
     list.json()["items"].as_array().unwrap().len()
 }
@@ -109,7 +108,7 @@ async fn while_the_first_is_in_flight_the_second_is_told_so_at_once() {
     assert_eq!(other.send(event).await.bytes, first.bytes);
 }
 
-async fn wait_for_lock(app: &TestApp<App>) {
+async fn wait_for_lock(app: &TestApp<todos::Todos>) {
     let mut superuser = app.superuser().await;
     let waiting =
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
@@ -184,4 +183,22 @@ async fn a_key_opens_nothing_once_the_session_has_ended() {
     assert_eq!(app.send(event.clone()).await.status, 201);
     app.superuser().await.execute("UPDATE sessions SET ended_at = now()").await.unwrap();
     assert_eq!(app.send(event).await.code(), "AUTH_006");
+}
+
+#[tokio::test]
+async fn nobody_can_try_keys_or_bodies_against_the_hashes_of_a_dump() {
+    let app = TestApp::start(todos::routes()).await;
+    let ada = app.tenant("acme").await;
+    assert_eq!(app.send(create(&ada, "key-1", "pin 1234")).await.status, 201);
+    let body = json!({ "title": "pin 1234" }).to_string();
+    let (key_hash, request_hash, plain): (Vec<u8>, Vec<u8>, bool) = sqlx::query_as(
+        "SELECT key_hash, request_hash,
+                key_hash = sha256(convert_to('key-1', 'UTF8')) OR request_hash = sha256(convert_to($1, 'UTF8'))
+           FROM idempotency_keys",
+    )
+    .bind(body)
+    .fetch_one(&mut app.superuser().await)
+    .await
+    .unwrap();
+    assert_eq!((key_hash.len(), request_hash.len(), plain), (32, 32, false));
 }

@@ -3,7 +3,6 @@
 
 use serde_json::json;
 use shared::{
-    App,
     clock::Clock,
     testing::{Answer, Member, TestApp, TestKeys},
 };
@@ -14,7 +13,7 @@ use crate::tokens::{get, refused};
 const KEYS: &str = "token-public-keys";
 
 /// A token of `member`'s, good for 15 minutes from now.
-fn token(app: &TestApp<App>, member: &Member, keys: &TestKeys) -> String {
+fn token(app: &TestApp<todos::Todos>, member: &Member, keys: &TestKeys) -> String {
     keys.sign(&app.claims(member))
 }
 

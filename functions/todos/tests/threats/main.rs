@@ -5,6 +5,7 @@
 mod algorithms;
 mod catalogue;
 mod claims;
+mod encryption;
 mod gateway;
 mod idempotency;
 mod kids;

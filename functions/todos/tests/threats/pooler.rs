@@ -4,10 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use shared::{
-    App,
-    testing::{Event, TestApp, TestDatabase, TestKeys},
-};
+use shared::testing::{Event, TestApp, TestDatabase, TestKeys};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -55,7 +52,7 @@ async fn sent(pool_mode: &str) -> Vec<Message> {
     let port = port.to_string();
     let settings = [("DATABASE_PORT", port.as_str()), ("DATABASE_POOL_MODE", pool_mode)];
     let keys = TestKeys::generate("test-key").into();
-    let app: TestApp<App> = TestApp::start_with(todos::routes(), database, keys, &settings).await;
+    let app: TestApp<todos::Todos> = TestApp::start_with(todos::routes(), database, keys, &settings).await;
     let ada = app.tenant("acme").await;
     for key in ["one", "two"] {
         let send = |event: Event| app.send(event.bearer(&ada.token));

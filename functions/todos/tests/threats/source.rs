@@ -73,7 +73,7 @@ fn every_statement_on_a_tenants_table_names_the_tenant() {
         for sql in
             text.split(['"']).filter(|sql| sql.contains("FROM ") || sql.contains("UPDATE ") || sql.contains("INSERT "))
         {
-            let touches = ["todos", "users", "sessions", "refresh_tokens", "idempotency_keys"]
+            let touches = ["todos", "users", "sessions", "refresh_tokens", "idempotency_keys", "identity_providers"]
                 .iter()
                 .any(|table| ["FROM ", "UPDATE ", "INTO "].iter().any(|verb| sql.contains(&format!("{verb}{table}"))));
             assert!(!touches || sql.contains("tenant_id"), "{name}: {sql}");

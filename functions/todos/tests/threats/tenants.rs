@@ -163,7 +163,7 @@ async fn row_level_security_holds_without_the_where() {
     for sql in ["UPDATE todos SET title = 'taken'", "DELETE FROM todos"] {
         assert_eq!(runtime.execute(sql).await.unwrap().rows_affected(), 1, "{sql}");
     }
-    let insert = "INSERT INTO todos SELECT $1, $2, $3, 'planted', NULL, false, NULL, 1, now(), now()";
+    let insert = "INSERT INTO todos SELECT $1, $2, $3, 'planted', false, NULL, 1, now(), now()";
     let planted = sqlx::query(insert).bind(ada.tenant).bind(Uuid::nil()).bind(ada.user).execute(&mut runtime).await;
     assert!(planted.unwrap_err().to_string().contains("row-level security"));
 }
@@ -200,7 +200,9 @@ async fn without_a_tenant_every_table_is_empty_and_nothing_fails() {
     let once = "BEGIN; SELECT set_config('app.tenant_id', gen_random_uuid()::text, true); ROLLBACK";
     for setting in [unset, once, empty] {
         runtime.execute(sqlx::raw_sql(setting)).await.unwrap();
-        for table in ["tenants", "users", "sessions", "todos", "audit_events", "audit_heads", "idempotency_keys"] {
+        for table in
+            ["tenants", "users", "sessions", "todos", "audit_events", "audit_heads", "idempotency_keys", "tenant_keys"]
+        {
             let sql = format!("SELECT count(*) FROM {table}");
             let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut runtime).await.unwrap();
             assert_eq!(rows, 0, "{table} after {setting}");

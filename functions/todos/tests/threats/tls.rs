@@ -5,10 +5,7 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use shared::{
-    App,
-    testing::{Answer, Event, TestApp, TestDatabase, TestKeys},
-};
+use shared::testing::{Answer, Event, TestApp, TestDatabase, TestKeys};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -63,7 +60,7 @@ async fn over_tls(host: &str, trusted: bool) -> Answer {
     ];
     settings.extend(trusted.then_some(("DATABASE_CA_FILE", file.to_str().unwrap())));
     let keys = TestKeys::generate("test-key").into();
-    let app: TestApp<App> = TestApp::start_with(todos::routes(), database, keys, &settings).await;
+    let app: TestApp<todos::Todos> = TestApp::start_with(todos::routes(), database, keys, &settings).await;
     std::fs::remove_file(&file).unwrap();
     let ada = app.tenant("acme").await;
     app.send(Event::get("/api/v1/todos").bearer(&ada.token)).await

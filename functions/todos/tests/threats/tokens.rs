@@ -1,19 +1,23 @@
 //! The form of access tokens: J1, J3-J6, J9, J10 and J13 of THREATS.
 
 use serde_json::{Value, json};
-use shared::{
-    App,
-    testing::{Answer, Event, Member, TestApp, TestKeys},
-};
+use shared::testing::{Answer, Event, Member, TestApp, TestKeys};
 
 const HEADER: &str = r#"{"alg":"ES256","typ":"at+jwt","kid":"test-key"}"#;
 
-pub(crate) async fn get(app: &TestApp<App>, token: &str) -> Answer {
+pub(crate) async fn get(app: &TestApp<todos::Todos>, token: &str) -> Answer {
     app.send(Event::get("/api/v1/todos").bearer(token)).await
 }
 
 /// Refused with `code`, and recorded in the tenant's trail once if `recorded`.
-pub(crate) async fn refused(app: &TestApp<App>, member: &Member, token: &str, code: &str, recorded: bool, what: &str) {
+pub(crate) async fn refused(
+    app: &TestApp<todos::Todos>,
+    member: &Member,
+    token: &str,
+    code: &str,
+    recorded: bool,
+    what: &str,
+) {
     let before = app.trail(member.tenant).await.len();
     let answer = get(app, token).await;
     assert_eq!(answer.code(), code, "{what}");

@@ -23,7 +23,7 @@ const CHAIN: &str = "
                                   source_address, request_id) AS recomputed
               FROM audit_events WHERE tenant_id = $1) AS chain";
 
-async fn chain(app: &TestApp<shared::App>, tenant: Uuid) -> Option<i64> {
+async fn chain(app: &TestApp<todos::Todos>, tenant: Uuid) -> Option<i64> {
     sqlx::query_scalar(CHAIN).bind(tenant).fetch_one(&mut app.superuser().await).await.unwrap()
 }
 

@@ -163,8 +163,8 @@ mod tests {
     }
 
     fn kept(takes_ms: u64) -> (Kept<usize>, Arc<AtomicUsize>, OffsetDateTime) {
-        let base = Arc::new(config::from_lookup(&|_| None).unwrap());
-        let start = Start { base, clock: Arc::new(SystemClock), secrets: Arc::new(TestSecrets::default()) };
+        let start = Start::on_lambda(config::from_lookup(&|_| None).unwrap());
+        let start = start.with(Arc::new(SystemClock), Arc::new(TestSecrets::default()));
         let reads = Arc::<AtomicUsize>::default();
         let source = Slow(reads.clone(), StdDuration::from_millis(takes_ms));
         (Kept::new(0, source, Duration::minutes(10), "not_read", &start), reads, SystemClock.now())
