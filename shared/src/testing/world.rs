@@ -150,7 +150,7 @@ impl<G: Group> TestApp<G> {
         let (clock, secrets) = (Arc::new(TestClock::default()), Arc::new(TestSecrets::default()));
         fill(&secrets, &keys, &database);
         let start = Start { base: Arc::new(read(&database, settings)), clock: clock.clone(), secrets: secrets.clone() };
-        let group = lambda::build::<G>(read(&database, settings), &start).await.unwrap();
+        let group = Box::pin(lambda::build::<G>(read(&database, settings), &start)).await.unwrap();
         let app = lambda::router(routes, &group, &start).unwrap();
         Self { group, database, clock, secrets, keys, router: app }
     }
