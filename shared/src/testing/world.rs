@@ -165,7 +165,7 @@ impl<G: Group> TestApp<G> {
         let kms = Arc::new(TestKms::default());
         #[cfg(feature = "kms")]
         let start = Start { data_keys: kms.clone(), ..start };
-        let group = lambda::build::<G>(read(&database, settings), &start).await.unwrap();
+        let group = Box::pin(lambda::build::<G>(read(&database, settings), &start)).await.unwrap();
         let app = lambda::router(routes, &group, &start).unwrap();
         Self {
             group,
