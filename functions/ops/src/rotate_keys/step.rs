@@ -91,8 +91,8 @@ mod tests {
         }
     }
 
-    fn decided(private: &[&str], public: &[&str], rotation: Option<Rotation>, place: Place) -> Option<Step> {
-        next_step(Kids { private, public, place }, rotation.as_ref(), NOW)
+    fn decided(private: &[&str], public: &[&str], rotation: Option<&Rotation>, place: Place) -> Option<Step> {
+        next_step(Kids { private, public, place }, rotation, NOW)
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
             (&["B"], &["A", "B"], Some(rotation(51, Some(30))), Some(Step::Retire)),
         ] {
             assert_eq!(
-                decided(private, public, rotation.clone(), Place::Secret),
+                decided(private, public, rotation.as_ref(), Place::Secret),
                 expected,
                 "{private:?} {public:?} {rotation:?}"
             );
@@ -120,7 +120,7 @@ mod tests {
             (&["B", "A"], Some(rotation(50, Some(29))), wait("retire", 1)),
             (&["B", "A"], Some(rotation(51, Some(30))), Some(Step::Retire)),
         ] {
-            assert_eq!(decided(both, both, rotation.clone(), Place::OneSecret), expected, "{both:?} {rotation:?}");
+            assert_eq!(decided(both, both, rotation.as_ref(), Place::OneSecret), expected, "{both:?} {rotation:?}");
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
             ("A", &["A", "B"], Some(rotation(51, Some(30))), None),
             ("B", &["A"], None, None),
         ] {
-            let decided = decided(&[signs], public, rotation.clone(), Place::Kms);
+            let decided = decided(&[signs], public, rotation.as_ref(), Place::Kms);
             assert_eq!(decided, expected, "{signs} {public:?} {rotation:?}");
         }
     }
@@ -160,7 +160,7 @@ mod tests {
             (&["B", "A"], &["B", "A"], Some(rotation(99, None)), Place::OneSecret),
             (&["A", "B"], &["A", "B"], Some(rotation(99, Some(50))), Place::OneSecret),
         ] {
-            assert_eq!(decided(private, public, rotation.clone(), place), None, "{private:?} {public:?} {rotation:?}");
+            assert_eq!(decided(private, public, rotation.as_ref(), place), None, "{private:?} {public:?} {rotation:?}");
         }
     }
 }
