@@ -38,6 +38,13 @@ pub(super) struct Signed {
     pub(super) begun: Begun,
 }
 
+/// What came of beginning a session.
+enum Outcome {
+    Begun(Box<Signed>),
+    /// The account is not what it was; what it is now.
+    Changed(Option<Verified>),
+}
+
 impl RightPassword<'_> {
     /// Begins a session of the account that was verified. None where it is not
     /// the password any more, or the user not active: a hash that was only
@@ -50,18 +57,22 @@ impl RightPassword<'_> {
         origin: &Origin,
         now: OffsetDateTime,
     ) -> Result<Option<Signed>> {
-        if let Some(signed) = self.begin_by(&verified, origin, now).await? {
-            return Ok(Some(signed));
-        }
-        match self.current().await?.filter(|current| *current != verified) {
+        let current = match self.begin_by(&verified, origin, now).await? {
+            Outcome::Begun(signed) => return Ok(Some(*signed)),
+            Outcome::Changed(current) => current.filter(|current| *current != verified),
+        };
+        match current {
             Some(current) if self.auth.passwords.verify(self.password, Some(current.hash.clone())).await? => {
-                self.begin_by(&current, origin, now).await
+                match self.begin_by(&current, origin, now).await? {
+                    Outcome::Begun(signed) => Ok(Some(*signed)),
+                    Outcome::Changed(_) => Ok(None),
+                }
             }
             _ => Ok(None),
         }
     }
 
-    async fn begin_by(&self, verified: &Verified, origin: &Origin, now: OffsetDateTime) -> Result<Option<Signed>> {
+    async fn begin_by(&self, verified: &Verified, origin: &Origin, now: OffsetDateTime) -> Result<Outcome> {
         let Self { auth, password, identity, attempted } = self;
         let Verified { hash, role } = verified;
         // Before the transaction begins, since both may take longer than all of it.
@@ -72,10 +83,12 @@ impl RightPassword<'_> {
             self.replace(&mut transaction, hash, renewed).await?;
         }
         let current = (renewed.as_deref().unwrap_or(hash), &**role);
-        match session::begin(auth, &mut transaction, identity, origin, current, now).await? {
-            Some(begun) => Ok(Some(Signed { transaction, access, begun })),
-            None => transaction.roll_back().await.map(|()| None),
+        if let Some(begun) = session::begin(auth, &mut transaction, identity, origin, current, now).await? {
+            return Ok(Outcome::Begun(Box::new(Signed { transaction, access, begun })));
         }
+        let current = self.current(&mut transaction).await?;
+        transaction.roll_back().await?;
+        Ok(Outcome::Changed(current))
     }
 
     /// Puts a hash as we make them now in the place of the one that was made
@@ -93,19 +106,17 @@ impl RightPassword<'_> {
         Ok(())
     }
 
-    async fn current(&self) -> Result<Option<Verified>> {
-        let query = || {
-            sqlx::query_as!(
-                Verified,
-                r#"SELECT u.password_hash AS "hash!", u.role
-                     FROM app.enter_tenant($1) AS t,
-                  LATERAL (SELECT password_hash, role FROM users
-                            WHERE tenant_id = t.tenant_id AND id = $2 AND status = 'active' AND password_hash IS NOT NULL
-                            LIMIT 1) AS u"#,
-                self.identity.tenant.as_uuid(),
-                self.identity.user,
-            )
-        };
-        self.auth.app.db.fetch_optional(query).await
+    /// The account as it is now; none where it is not active or has no password.
+    async fn current(&self, transaction: &mut Transaction) -> Result<Option<Verified>> {
+        let current = sqlx::query_as!(
+            Verified,
+            r#"SELECT password_hash AS "hash!", role FROM users
+                WHERE tenant_id = $1 AND id = $2 AND status = 'active' AND password_hash IS NOT NULL"#,
+            self.identity.tenant.as_uuid(),
+            self.identity.user,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        Ok(current)
     }
 }
