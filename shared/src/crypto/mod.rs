@@ -3,7 +3,7 @@
 //! A tenant's data key is made when it is first needed, wrapped by KMS with
 //! the tenant's id as encryption context, and stored in `tenant_keys`. It is
 //! unwrapped by KMS and kept for a bounded time: see [`Limits`]. What is sealed
-//! is bound to its tenant, table, column and row: see [`envelope`].
+//! is bound to its tenant, table, column and row: see `envelope.rs`.
 
 mod envelope;
 mod keyring;
