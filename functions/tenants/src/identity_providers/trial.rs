@@ -8,7 +8,8 @@ use shared::testing::{Answer, Event, Member, TestApp, TestDatabase, TestKeys};
 
 use crate::{PROVIDERS, Tenants};
 
-/// A provider with every field, as a request states it.
+/// A provider with every field, as a request states it. Its host is an address,
+/// so that no name server is asked; nobody calls it.
 pub(super) fn entra() -> Value {
     json!({
         "name": "entra", "issuer": "https://93.184.215.14/acme/v2.0", "audiences": ["api://tenantry"],
