@@ -1,4 +1,4 @@
-//! A tenant's rows, reachable from a verified [`Caller`] only.
+//! A tenant's rows, reachable from a verified [`crate::Caller`] only.
 //!
 //! A read is one statement and one round trip: it begins with
 //! `FROM app.enter($1, $2) AS caller, LATERAL (... LIMIT 1)`, which checks the
@@ -6,6 +6,7 @@
 //! enters, the change stands in one statement with its audit record, commit.
 //! `docs/ARCHITECTURE.md` says why, and what the other ways cost.
 
+mod begin;
 mod connector;
 mod executor;
 mod failure;
@@ -18,27 +19,22 @@ mod scram;
 mod slots;
 mod transaction;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::{
-    AssertSqlSafe, Executor, Postgres,
+    Postgres,
     postgres::{PgArguments, PgRow},
     query::Map,
-    raw_sql,
 };
-use uuid::Uuid;
 
+pub(crate) use begin::IdempotencyKey;
 pub(crate) use failure::AnsweredBefore;
 pub use failure::OnConstraint;
 pub use transaction::Transaction;
 
 use crate::{
-    audit::Action,
-    auth::{Caller, Identity},
     config::{DatabaseConfig, Faults, PoolMode},
     error::{Code, Error, Result},
-    lockout::Attempted,
-    origin::Origin,
     secrets::Secrets,
     start::Start,
 };
@@ -49,13 +45,6 @@ use slots::Slots;
 /// The database, as the runtime role sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Db(Arc<Slots>);
-
-/// A key and its request, by their hashes: the database sees neither.
-#[derive(Debug, Clone)]
-pub(crate) struct IdempotencyKey {
-    pub(crate) key_hash: [u8; 32],
-    pub(crate) request_hash: [u8; 32],
-}
 
 impl Db {
     /// The database whose login is among `secrets`.
@@ -148,72 +137,6 @@ impl Db {
         self.fetch_optional(query).await?.ok_or_else(|| Error::new(Code::Internal).caused_by(sqlx::Error::RowNotFound))
     }
 
-    /// Begins a transaction in the caller's tenant, in one round trip.
-    ///
-    /// # Errors
-    /// `AUTH_006` where the session has ended, `TEN_004` where the tenant is
-    /// suspended, `SYS_002` where the database cannot be had.
-    pub async fn begin(&self, caller: &Caller) -> Result<Transaction> {
-        self.begin_with_key(caller, None).await
-    }
-
-    /// The same, and claims an idempotency key.
-    pub(crate) async fn begin_with_key(&self, caller: &Caller, key: Option<&IdempotencyKey>) -> Result<Transaction> {
-        let enter = format!("app.enter('{}', '{}')", caller.tenant_id(), caller.session_id());
-        let mut sql = begin_sql(&enter, caller.action(), caller.origin());
-        if let Some(IdempotencyKey { key_hash, request_hash }) = key {
-            let _ = write!(sql, "; SELECT app.claim_idempotency_key('{}', '{}')", hex(key_hash), hex(request_hash));
-        }
-        self.begin_by(sql).await
-    }
-
-    /// Begins a transaction in a tenant where no session stands yet: sign-up,
-    /// sign-in, refresh. `identity` is what the audit record will say.
-    ///
-    /// # Errors
-    /// `SYS_002` where the database cannot be had.
-    pub async fn begin_as(&self, identity: &Identity, action: Action, origin: &Origin) -> Result<Transaction> {
-        self.begin_by(begin_as_sql(identity, action, origin)).await
-    }
-
-    /// The same for a sign-in that was right, and clears its account's counter.
-    ///
-    /// # Errors
-    /// `SYS_002` where the database cannot be had.
-    pub async fn begin_signed_in(
-        &self,
-        identity: &Identity,
-        action: Action,
-        origin: &Origin,
-        attempted: &Attempted,
-    ) -> Result<Transaction> {
-        let mut sql = begin_as_sql(identity, action, origin);
-        let _ = write!(sql, "; SELECT app.clear_attempts('{}')", hex(attempted.key()));
-        self.begin_by(sql).await
-    }
-
-    /// `sql` holds nothing but words of ours, UUIDs, hashes in hexadecimal, a
-    /// request id (`A-Za-z0-9._-`) and an IP address: nothing to escape.
-    async fn begin_by(&self, sql: String) -> Result<Transaction> {
-        loop {
-            let mut lease = self.0.lease().await?;
-            let failure = match (*lease).execute(raw_sql(AssertSqlSafe(sql.clone()))).await {
-                Ok(_) => return Ok(Transaction::new(lease)),
-                Err(error) => Failure::of(&error),
-            };
-            if !failure.connection_is_lost() {
-                // The failed statement left the transaction open.
-                if (*lease).execute("ROLLBACK").await.is_ok() {
-                    lease.keep();
-                }
-                return Err(failure.into());
-            }
-            if !self.0.try_again(lease, &failure) {
-                return Err(failure.into());
-            }
-        }
-    }
-
     /// Rolls back what a handler left open. Called once the handler is done,
     /// with its error, if it is one: a connection that failed it is not kept.
     pub(crate) async fn settle(&self, error: Option<&Error>) {
@@ -241,30 +164,4 @@ pub async fn connect_as_owner(config: DatabaseConfig, start: &Start) -> Result<s
     let mut faults = Faults::default();
     let connector = Connector::new(config, None, start, &mut faults);
     connector.ok_or_else(|| Error::new(Code::Internal).caused_by(faults))?.connect().await
-}
-
-fn begin_sql(enter: &str, action: Action, origin: &Origin) -> String {
-    format!(
-        "BEGIN; SELECT {enter}; SELECT app.describe_request('{}', '{}', '{}')",
-        action.as_str(),
-        origin.request_id.as_str(),
-        origin.source_address_text().unwrap_or_default(),
-    )
-}
-
-fn begin_as_sql(identity: &Identity, action: Action, origin: &Origin) -> String {
-    let mut sql = begin_sql(&format!("app.enter_tenant('{}')", identity.tenant.as_uuid()), action, origin);
-    for (setting, id) in [("app.user_id", identity.user), ("app.session_id", identity.session)] {
-        let id = id.as_ref().map(Uuid::to_string).unwrap_or_default();
-        let _ = write!(sql, "; SELECT set_config('{setting}', '{id}', true)");
-    }
-    sql
-}
-
-/// `bytes` as a Postgres `bytea` literal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold("\\x".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
