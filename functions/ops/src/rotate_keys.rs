@@ -1,9 +1,10 @@
 //! `{"action":"rotate_keys"}` ->
 //! `{"step":"published","kid":"...","next":{"step":"switch","not_before":"..."}}`
 
-mod keys;
+mod found;
+mod next_step;
 mod set;
-mod step;
+mod steps;
 
 use serde_json::Value;
 use shared::{
@@ -15,7 +16,7 @@ use shared::{
 use sqlx::{Connection, Executor};
 
 use crate::OpsConfig;
-use keys::Keys;
+use found::Keys;
 
 /// The advisory lock that one rotation holds: "rotate" in ASCII.
 const LOCK: i64 = 0x726f_7461_7465;

@@ -11,7 +11,7 @@ use shared::{
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{keys::public_parts, *};
+use super::{found::public_parts, *};
 
 /// The function over secrets that Secrets Manager holds.
 struct Ops {
