@@ -30,23 +30,25 @@ pub(crate) struct Introspection {
 #[derive(Debug, Serialize)]
 struct Described {
     token_use: TokenUse,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_type: Option<&'static str>,
-    /// The role's permissions, separated by blanks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<Uuid>,
+    #[serde(flatten)]
+    access: Option<Access>,
     sub: Uuid,
     iat: i64,
     exp: i64,
     sid: Uuid,
     tenant_id: Uuid,
     role: String,
+}
+
+/// What only an access token says.
+#[derive(Debug, Serialize)]
+struct Access {
+    token_type: &'static str,
+    /// The role's permissions, separated by blanks.
+    scope: String,
+    iss: String,
+    aud: String,
+    jti: Uuid,
 }
 
 /// What a token is for. A resource server must ask for `access_token`: the
@@ -76,49 +78,50 @@ pub(crate) async fn introspect(
 struct Presented {
     tenant: Uuid,
     session: Uuid,
-    /// Those of an access token.
-    claims: Option<RegisteredClaims>,
-    /// That of a refresh token.
-    hash: Option<[u8; 32]>,
+    kind: Kind,
+}
+
+enum Kind {
+    Access(RegisteredClaims),
+    /// By what is stored of it.
+    Refresh([u8; 32]),
 }
 
 impl Presented {
     async fn read(auth: &Auth, text: &str) -> Result<Option<Self>> {
         if let Some(token) = auth.refresh_tokens.decode(text) {
-            let hash = Some(auth.refresh_tokens.hash(&token));
-            return Ok(Some(Self { tenant: token.tenant.as_uuid(), session: token.session, claims: None, hash }));
+            let kind = Kind::Refresh(auth.refresh_tokens.hash(&token));
+            return Ok(Some(Self { tenant: token.tenant.as_uuid(), session: token.session, kind }));
         }
-        let Some(subject) = auth.app.verifier.subject(text, auth.app.clock.now()).await? else { return Ok(None) };
-        let claims = RegisteredClaims::of_verified(text);
-        Ok(Some(Self { tenant: subject.tenant.as_uuid(), session: subject.session, claims, hash: None }))
+        let token = auth.app.verifier.introspect(text, auth.app.clock.now()).await?;
+        Ok(token.map(|(subject, claims)| Self {
+            tenant: subject.tenant.as_uuid(),
+            session: subject.session,
+            kind: Kind::Access(claims),
+        }))
+    }
+
+    fn hash(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Access(_) => None,
+            Kind::Refresh(hash) => Some(hash.to_vec()),
+        }
     }
 
     fn answer(self, live: Live) -> Option<Described> {
+        let Self { tenant: tenant_id, session: sid, kind } = self;
         let Live { user_id: sub, role, issued_at, expires_at } = live;
-        let (sid, tenant_id) = (self.session, self.tenant);
-        if let Some(RegisteredClaims { iss, aud, jti, iat, exp }) = self.claims {
-            let permissions: Vec<_> = Role::try_from(&*role).ok()?.permissions().map(Permission::as_str).collect();
-            let (token_use, token_type, scope) = (TokenUse::AccessToken, Some("Bearer"), Some(permissions.join(" ")));
-            let (iss, aud, jti) = (Some(iss), Some(aud), Some(jti));
-            return Some(Described {
-                token_use,
-                token_type,
-                scope,
-                iss,
-                aud,
-                jti,
-                sub,
-                iat,
-                exp,
-                sid,
-                tenant_id,
-                role,
-            });
-        }
-        let (iat, exp) = (issued_at?.unix_timestamp(), expires_at?.unix_timestamp());
-        let (token_use, token_type, scope) = (TokenUse::RefreshToken, None, None);
-        let (iss, aud, jti) = (None, None, None);
-        Some(Described { token_use, token_type, scope, iss, aud, jti, sub, iat, exp, sid, tenant_id, role })
+        let (token_use, access, iat, exp) = match kind {
+            Kind::Access(RegisteredClaims { iss, aud, jti, iat, exp }) => {
+                let permissions: Vec<_> = Role::try_from(&*role).ok()?.permissions().map(Permission::as_str).collect();
+                let access = Access { token_type: "Bearer", scope: permissions.join(" "), iss, aud, jti };
+                (TokenUse::AccessToken, Some(access), iat, exp)
+            }
+            Kind::Refresh(_) => {
+                (TokenUse::RefreshToken, None, issued_at?.unix_timestamp(), expires_at?.unix_timestamp())
+            }
+        };
+        Some(Described { token_use, access, sub, iat, exp, sid, tenant_id, role })
     }
 }
 
@@ -148,7 +151,7 @@ async fn live(auth: &Auth, caller: &Caller, presented: Option<&Presented>) -> Re
             caller.tenant_id(),
             caller.session_id(),
             presented.map(|token| token.session),
-            presented.and_then(|token| token.hash).map(|hash| hash.to_vec()),
+            presented.and_then(Presented::hash),
         )
     };
     auth.app.db.fetch_optional(query).await

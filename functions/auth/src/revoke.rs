@@ -46,8 +46,8 @@ async fn holder(auth: &Auth, text: &str) -> Result<Option<Identity>> {
     if let Some(token) = auth.refresh_tokens.decode(text) {
         return Ok(Some(Identity { tenant: token.tenant, user: None, session: Some(token.session) }));
     }
-    let subject = auth.app.verifier.subject(text, auth.app.clock.now()).await?;
-    Ok(subject.map(|Subject { tenant, user, session, .. }| Identity {
+    let token = auth.app.verifier.introspect(text, auth.app.clock.now()).await?;
+    Ok(token.map(|(Subject { tenant, user, session, .. }, _)| Identity {
         tenant,
         user: Some(user),
         session: Some(session),

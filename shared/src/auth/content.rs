@@ -46,8 +46,7 @@ pub(super) struct Claims {
     pub(super) iat: i64,
     #[serde(default, deserialize_with = "if_given")]
     pub(super) nbf: Option<i64>,
-    #[serde(rename = "jti")]
-    _jti: Uuid,
+    pub(super) jti: Uuid,
     pub(super) sid: Uuid,
     pub(super) role: Role,
     #[serde(default, deserialize_with = "present")]
@@ -78,7 +77,8 @@ impl<'a> Unverified<'a> {
     }
 
     /// Takes a token apart; none if one of ours cannot look so: its algorithm
-    /// and the form of its `kid` must be ones that keys of ours can have. The claims are not parsed.
+    /// and the form of its `kid` must be ones that keys of ours can have. The
+    /// claims are not parsed.
     pub(super) fn read(token: &'a str) -> Option<Self> {
         let (message, signature) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;

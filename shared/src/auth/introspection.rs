@@ -1,12 +1,12 @@
 //! What a token that was found good says of itself.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
 use uuid::Uuid;
+
+use super::content::Claims;
 
 /// Registered claims (RFC 7519, 4.1) of an access token, as introspection
 /// tells them (RFC 7662, 2.2).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredClaims {
     /// The issuer.
     pub iss: String,
@@ -20,12 +20,9 @@ pub struct RegisteredClaims {
     pub exp: i64,
 }
 
-impl RegisteredClaims {
-    /// Reads them from a token that [`super::Verifier`] has found good: of any
-    /// other they say what anybody may have written.
-    #[must_use]
-    pub fn of_verified(token: &str) -> Option<Self> {
-        let payload = token.split('.').nth(1)?;
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+impl From<&Claims> for RegisteredClaims {
+    fn from(claims: &Claims) -> Self {
+        let Claims { iss, aud, jti, iat, exp, .. } = claims;
+        Self { iss: iss.clone(), aud: aud.clone(), jti: *jti, iat: *iat, exp: *exp }
     }
 }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    PublishedKey, SigningKey, Subject, TenantId, claims,
+    PublishedKey, RegisteredClaims, SigningKey, Subject, TenantId, claims,
     content::{Claims, Content, Header, Unverified},
     keys::{InSecret, Kept, VerifyingKeys},
     token::TYPE,
@@ -22,6 +22,7 @@ use crate::{
 const LONGEST_LIFE: Duration = Duration::minutes(60);
 /// How far the clocks of two execution environments may stand apart.
 const CLOCK_SKEW: Duration = Duration::seconds(5);
+
 /// A token that was refused. Where its signature was good, its subject is
 /// known, and the refusal can be recorded in the tenant's audit trail.
 #[derive(Debug)]
@@ -97,6 +98,11 @@ impl Verifier {
     /// `AUTH_001`, `AUTH_002`, `AUTH_004`, `TEN_001` or `TEN_002`; `SYS_004`
     /// where its key is not known and the keys cannot be read.
     pub async fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Subject, Refused> {
+        self.admit(token, now).await.map(|(subject, _)| subject)
+    }
+
+    /// The same, with what the token says.
+    async fn admit(&self, token: &str, now: OffsetDateTime) -> Result<(Subject, Arc<Content>), Refused> {
         let content = self.signed(token, now).await?;
         let Content { header, claims } = &*content;
         if claims.iss != self.config.issuer {
@@ -110,18 +116,23 @@ impl Verifier {
             role: claims.role,
         });
         match self.check(header, claims, now) {
-            Ok(()) => Ok(subject?),
+            Ok(()) => Ok((subject?, content)),
             Err(error) => Err(Refused { error, subject: subject.ok() }),
         }
     }
 
-    /// Whom `token` speaks for at `now`, or none where it is refused.
+    /// Whom `token` speaks for at `now` and what it says, or none where it is
+    /// refused.
     ///
     /// # Errors
     /// `SYS_004` where that cannot be known.
-    pub async fn subject(&self, token: &str, now: OffsetDateTime) -> Result<Option<Subject>, Error> {
-        match self.verify(token, now).await {
-            Ok(subject) => Ok(Some(subject)),
+    pub async fn introspect(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<(Subject, RegisteredClaims)>, Error> {
+        match self.admit(token, now).await {
+            Ok((subject, content)) => Ok(Some((subject, RegisteredClaims::from(&content.claims)))),
             Err(refused) if refused.error.code() == Code::KeyManagementUnavailable => Err(refused.error),
             Err(_) => Ok(None),
         }
