@@ -36,9 +36,9 @@ pub(crate) async fn overview(State(health): State<Health>) -> (StatusCode, Json<
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::testing::{Event, TestApp};
+    use shared::testing::{ClosedPort, Event, TestApp};
 
-    use crate::trial::{closed_port, start_with};
+    use crate::trial::start_with;
 
     const PATH: &str = "/api/v1/health";
 
@@ -71,7 +71,8 @@ mod tests {
 
     #[tokio::test]
     async fn one_unhealthy_part_makes_the_whole_unhealthy_and_nothing_is_told_of_it() {
-        let app = start_with(&[("DATABASE_PORT", &closed_port())]).await;
+        let closed = ClosedPort::take();
+        let app = start_with(&[("DATABASE_PORT", &closed.address().port().to_string())]).await;
         let answer = app.send(Event::get(PATH)).await;
         assert_eq!(answer.status, 503);
         let body = answer.json();

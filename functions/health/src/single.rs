@@ -39,9 +39,9 @@ mod tests {
 
     use http::Method;
     use serde_json::json;
-    use shared::testing::{Event, TestApp};
+    use shared::testing::{ClosedPort, Event, TestApp};
 
-    use crate::trial::{closed_port, connections, start_with};
+    use crate::trial::{connections, start_with};
 
     fn path(check: &str) -> String {
         format!("/api/v1/health/{check}")
@@ -88,7 +88,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_database_that_is_gone_is_told_without_a_cause() {
-        let port = closed_port();
+        let closed = ClosedPort::take();
+        let port = closed.address().port().to_string();
         let app = start_with(&[("DATABASE_PORT", &port)]).await;
         for (check, status) in [("database", 503), ("ready", 503), ("secrets", 200), ("live", 200)] {
             let answer = app.send(Event::get(&path(check))).await;

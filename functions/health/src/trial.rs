@@ -1,7 +1,5 @@
 //! What the group's tests begin with.
 
-use std::net::TcpListener;
-
 use shared::testing::{TestApp, TestDatabase, TestKeys};
 
 use crate::Health;
@@ -9,11 +7,6 @@ use crate::Health;
 pub(crate) async fn start_with(settings: &[(&str, &str)]) -> TestApp<Health> {
     let keys = TestKeys::generate("test-key").into();
     TestApp::start_with(crate::routes(), TestDatabase::create().await, keys, settings).await
-}
-
-/// A port that nobody listens on.
-pub(crate) fn closed_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// How many connections the function holds.

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on should stop")]
 
 mod aws;
+mod closed_port;
 mod database;
 mod empty;
 mod event;
@@ -19,6 +20,7 @@ mod provider_keys;
 mod world;
 
 pub use aws::{EmulatedKey, EmulatedSecrets};
+pub use closed_port::ClosedPort;
 pub use database::{RUNTIME_PASSWORD, TestDatabase};
 pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::{
     config,
     fetch::{Fetch, FetchConfig, FetchError, SIZE_LIMIT},
-    testing::{TestProvider, provider::Behaviour},
+    testing::{ClosedPort, TestProvider, provider::Behaviour},
 };
 
 pub(crate) fn fetch() -> Fetch {
@@ -106,8 +106,8 @@ async fn k4_five_seconds_are_all_it_gets() {
 
 #[tokio::test]
 async fn a_host_that_is_not_there_is_an_error_of_its_own() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let urls = [format!("http://127.0.0.1:{free}"), "https://nowhere.invalid".to_owned()];
+    let closed = ClosedPort::take();
+    let urls = [format!("http://{}", closed.address()), "https://nowhere.invalid".to_owned()];
     let errors = join_all(urls.iter().map(|url| async { fetch().get::<Value>(url).await.unwrap_err() })).await;
     assert_eq!(errors, [FetchError::Unreachable, FetchError::Unresolved]);
 }

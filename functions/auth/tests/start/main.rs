@@ -6,7 +6,7 @@ mod signing;
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
-use shared::testing::{EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD, TestDatabase, TestKeys};
+use shared::testing::{ClosedPort, EmulatedSecrets, Ended, Process, RUNTIME_PASSWORD, TestDatabase, TestKeys};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_auth");
 const KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA";
@@ -193,8 +193,8 @@ async fn a_private_key_that_fits_no_public_one_is_refused() {
 async fn a_secrets_manager_that_is_away_or_silent_is_given_up_in_time() {
     let setting = Setting::with(&[]).await;
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for address in [silent.local_addr().unwrap(), away] {
+    let away = ClosedPort::take();
+    for address in [silent.local_addr().unwrap(), away.address()] {
         let endpoint = format!("http://{address}");
         let process = Process::start(BINARY, &[], &setting.environment(&[("AWS_ENDPOINT_URL", &endpoint)]));
         let faults = refused(&process.ended());
