@@ -46,7 +46,8 @@ pub(crate) async fn begin(
 ) -> Result<Option<Begun>> {
     let session = identity.session.ok_or(Code::Internal)?;
     let token = RefreshToken { tenant: identity.tenant, session, generation: 0 };
-    let began = sqlx::query!(
+    let user = sqlx::query_as!(
+        User,
         r#"WITH room AS (
                -- Locks the user's row, before anything else is.
                SELECT app.end_surplus_sessions($3, $2, $10) AS ended
@@ -62,12 +63,13 @@ pub(crate) async fn begin(
                INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
                SELECT $1, began.id, 0, $8, $4, $9 FROM began
                RETURNING session_id
+           ), audited AS (
+               -- From both: the head of the trail is locked last.
+               SELECT app.audit(began.id) FROM began, issued
            )
-           -- From both: the head of the trail is locked last.
-           SELECT app.audit(began.id) AS seq, seen.id AS "id!", seen.email AS "email!", seen.display_name AS "display_name!",
-                  seen.role AS "role!", seen.status AS "status!", seen.version AS "version!",
-                  seen.created_at AS "created_at!", seen.updated_at AS "updated_at!", seen.last_login_at
-             FROM began, issued, seen"#,
+           SELECT id AS "id!", email AS "email!", display_name AS "display_name!", role AS "role!", status AS "status!",
+                  version AS "version!", created_at AS "created_at!", updated_at AS "updated_at!", last_login_at
+             FROM seen, audited"#,
         identity.tenant.as_uuid(),
         session,
         identity.user,
@@ -83,20 +85,7 @@ pub(crate) async fn begin(
     )
     .fetch_optional(&mut *transaction)
     .await?;
-    Ok(began.map(|row| Begun {
-        token,
-        user: User {
-            id: row.id,
-            email: row.email,
-            display_name: row.display_name,
-            role: row.role,
-            status: row.status,
-            version: row.version,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            last_login_at: row.last_login_at,
-        },
-    }))
+    Ok(user.map(|user| Begun { token, user }))
 }
 
 /// Signs the access token of `identity`'s session. To be done before its
