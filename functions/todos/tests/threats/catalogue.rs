@@ -11,7 +11,7 @@ const TENANT_BY_ID: &str = "tenants";
 const UNIQUE_OVER_ALL: &[&str] = &["tenants_slug_key"];
 /// What runs with its owner's rights, as signatures.
 const SECURITY_DEFINERS: &[&str] = &[
-    "app.audit_append(text,text,text,uuid,uuid,uuid,text,text)",
+    "app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)",
     "app.claim_provider_fetch(bytea,timestamp with time zone,timestamp with time zone)",
     "app.clean_up_attempts(integer)",
     "app.clear_attempts(bytea)",
@@ -239,11 +239,11 @@ async fn every_rule_bites() {
         ),
         (
             "ALTER FUNCTION app.audit_append RESET search_path",
-            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"],
+            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)"],
         ),
         (
             "ALTER FUNCTION app.audit_append OWNER TO postgres",
-            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"],
+            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)"],
         ),
         ("GRANT EXECUTE ON FUNCTION app.enter_tenant(uuid) TO PUBLIC", &["app.enter_tenant(uuid)"]),
     ] {
