@@ -32,6 +32,7 @@ run: .venv/installed ## Start everything on PORT (9000), with a demo tenant; Ctr
 test: .venv/installed ## Run all tests against a Postgres of their own; ARGS= goes to the runner
 	@echo "==> Tests"
 	@$(STACK) with test -- cargo $(if $(NEXTEST),nextest run,test) --workspace --no-fail-fast $(ARGS)
+	$(if $(NEXTEST),@cargo test --quiet --workspace --doc)
 
 soak: .venv/installed ## Races and mutants by the thousand, some minutes; ARGS="--help" tells more
 	@$(STACK) with soak -- scripts/soak.sh $(ARGS)
@@ -45,6 +46,7 @@ format: ## Format the code
 generate: ## Write the generated files anew
 	@mkdir -p target $(OUT)
 	@cargo run --quiet --package shared --example error-codes > target/generating && mv target/generating $(OUT)/ERROR_CODES.md
+	@cargo run --quiet --package shared --example audit-events > target/generating && mv target/generating $(OUT)/AUDIT_EVENTS.md
 
 sqlx-prepare: .venv/installed $(SQLX) ## Refresh .sqlx after a query or a migration has changed
 	@$(STACK) with check -- scripts/sqlx.sh

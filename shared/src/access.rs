@@ -114,7 +114,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     app.db.settle(error).await;
     let reason = error.map(Error::code);
     if let (Some(identity), Some(reason)) = (served.identity.get(), reason)
-        && is_recorded(&route.method, reason)
+        && is_recorded(&route.method, route.action, reason)
     {
         Refusal { action: route.action, reason, identity, object, origin: &origin }.record(&app.db).await;
     }

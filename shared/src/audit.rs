@@ -1,8 +1,22 @@
-//! The audit trail's vocabulary.
+//! The audit trail's vocabulary. `docs/AUDIT.md` tells the model,
+//! `docs/AUDIT_EVENTS.md` is made from what stands here.
 //!
-//! A success is recorded by `app.audit(object)` inside the write's own
-//! statement: it commits with the change or not at all. A refusal has no
+//! A success is recorded by `app.audit(object)` or `app.audit(object, details)`
+//! inside the write's own statement, or by
+//! [`crate::db::Transaction::commit_recorded`] where the details are known once
+//! it is done: it commits with the change or not at all. A refusal has no
 //! transaction to stand in; [`crate::refusal`] appends it by itself.
+//!
+//! A new action is a line here and, as the compiler will say, one in
+//! `audit/catalogue.rs`.
+
+mod catalogue;
+mod details;
+mod words;
+
+pub use catalogue::{Effect, Entry, Object};
+pub use details::{Detail, Details, DetailsKind, given};
+pub use words::{LogoutScope, ProviderField, TodoField, UserField};
 
 macro_rules! actions {
     ($($variant:ident = $name:literal;)*) => {
