@@ -29,6 +29,19 @@ pub enum Access {
     AnyCaller,
     /// A caller whose role has this permission.
     Needs(Permission),
+    /// The same, or the user whom the path's `{id}` names.
+    NeedsOrSelf(Permission),
+}
+
+impl Access {
+    /// Whether `caller` may use a route whose path names `object`.
+    fn admits(self, caller: &Caller, object: Option<Uuid>) -> bool {
+        match self {
+            Self::Public | Self::AnyCaller => true,
+            Self::Needs(permission) => caller.may(permission),
+            Self::NeedsOrSelf(permission) => caller.may(permission) || object == Some(caller.user_id()),
+        }
+    }
 }
 
 /// One route, as it was declared.
@@ -97,7 +110,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
         Ok(Subject { tenant, user, session, role }) => {
             let caller = Caller::new(tenant, user, session, role, route.action, origin.clone());
             let _ = served.identity.set(caller.identity());
-            let denied = matches!(access, Access::Needs(permission) if !caller.may(permission));
+            let denied = !access.admits(&caller, object);
             parts.extensions.insert(caller);
             let mut response = if denied {
                 Error::new(Code::PermissionDenied).into_response()

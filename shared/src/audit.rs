@@ -61,6 +61,13 @@ actions! {
     IdentityProvidersUpdate = "identity_providers.update";
     IdentityProvidersDelete = "identity_providers.delete";
     IdentityProvidersTest = "identity_providers.test";
+    UsersList = "users.list";
+    UsersCreate = "users.create";
+    UsersRead = "users.read";
+    UsersUpdate = "users.update";
+    UsersDelete = "users.delete";
+    UsersDeactivate = "users.deactivate";
+    UsersActivate = "users.activate";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

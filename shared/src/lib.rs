@@ -4,7 +4,7 @@
 //! 2. [`config`] and [`secrets`]: what a function needs from outside, all faults at once.
 //! 3. [`routes`] and [`access`]: a route cannot be added without its access and its audit action.
 //! 4. [`layers`]: what every request passes through, in order.
-//! 5. [`auth`] and [`origin`]: who is calling, from where, and what they may do.
+//! 5. [`auth`], [`user`] and [`origin`]: who is calling, from where, and what they may do.
 //! 6. [`extract`], [`page`], [`etag`], [`idempotency`]: the parts of a handler's signature.
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
@@ -50,6 +50,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;
+pub mod user;
 
 pub use app::App;
 pub use auth::Caller;

@@ -70,6 +70,7 @@ async fn every_event_reaches_its_own_route() {
     reaches_its_route("health", health::routes).await;
     reaches_its_route("tenants", tenants::routes).await;
     reaches_its_route("todos", todos::routes).await;
+    reaches_its_route("users", users::routes).await;
 }
 
 #[test]

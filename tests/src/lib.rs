@@ -16,6 +16,7 @@ fn groups() -> Vec<(&'static str, Vec<Route>)> {
         ("health", health::routes().list().to_vec()),
         ("tenants", tenants::routes().list().to_vec()),
         ("todos", todos::routes().list().to_vec()),
+        ("users", users::routes().list().to_vec()),
     ]
 }
 

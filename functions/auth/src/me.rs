@@ -101,6 +101,8 @@ mod tests {
             "tenant:write",
             "identity_providers:read",
             "identity_providers:write",
+            "users:read",
+            "users:write",
             "todos:read",
             "todos:write"
           ],

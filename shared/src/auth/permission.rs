@@ -47,6 +47,8 @@ permissions! {
     TenantWrite = "tenant:write", from Admin;
     IdentityProvidersRead = "identity_providers:read", from Admin;
     IdentityProvidersWrite = "identity_providers:write", from Admin;
+    UsersRead = "users:read", from Admin;
+    UsersWrite = "users:write", from Admin;
     TodosRead = "todos:read", from Viewer;
     TodosWrite = "todos:write", from Viewer;
 }

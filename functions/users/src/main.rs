@@ -1,0 +1,7 @@
+//! The `users` function.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shared::lambda::serve(users::routes())
+}
