@@ -94,7 +94,7 @@ impl Action {
     /// Its place in the catalogue.
     #[must_use]
     pub const fn entry(self) -> Entry {
-        use DetailsKind::{LoggedOut, ProviderChanged, SessionsEnded, TodoChanged};
+        use DetailsKind::{LoggedOut, ProviderChanged, SessionsEnded, TodoChanged, UserChanged};
         use Object::{IdentityProvider, Nothing, Session, Tenant, Todo, User};
         match self {
             Self::HealthRead => reads(Nothing, "The function's state was asked for."),
@@ -133,6 +133,14 @@ impl Action {
             Self::IdentityProvidersTest => {
                 changes(IdentityProvider, "An identity provider was asked for its configuration and keys.")
             }
+
+            Self::UsersList => reads(Nothing, "The users were listed."),
+            Self::UsersCreate => changes(User, "A user was created by an admin."),
+            Self::UsersRead => reads(User, "A user was read."),
+            Self::UsersUpdate => changes(User, "A user was changed.").with(&[UserChanged]),
+            Self::UsersDelete => changes(User, "A user was deleted: its id stays, nothing of the person does."),
+            Self::UsersDeactivate => changes(User, "A user was deactivated; its sessions ended."),
+            Self::UsersActivate => changes(User, "A user was activated again."),
 
             Self::TodosList => reads(Nothing, "A user listed its todos."),
             Self::TodosCreate => changes(Todo, "A todo was created."),
