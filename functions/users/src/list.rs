@@ -124,3 +124,6 @@ async fn search(db: &Db, caller: &Caller, filter: &Filter, prefix: &str, after: 
     };
     db.fetch_all(query).await
 }
+
+#[cfg(test)]
+mod tests;
