@@ -24,3 +24,6 @@ pub(crate) async fn delete(
     transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,10 +89,11 @@ async fn all(db: &Db, caller: &Caller, filter: &Filter, after: Option<Uuid>) -> 
     db.fetch_all(query).await
 }
 
-/// Those whose e-mail or display name begins with `prefix`, in any case. A
-/// statement of its own, whose plan is right whatever the prefix is: from the
-/// two indexes of these columns, which the comparisons are written for. There
-/// is no LIKE, and so there are no wildcards.
+/// Those whose e-mail or display name begins with `prefix`, in any case. There
+/// is no LIKE, and so there are no wildcards: the comparisons are those of the
+/// two indexes. `OFFSET 0` has the planner find all that match before it sorts
+/// them: with a limit in sight it would rather go through the whole tenant from
+/// the newest on. So a search costs what it finds, however large the tenant is.
 async fn search(db: &Db, caller: &Caller, filter: &Filter, prefix: &str, after: Option<Uuid>) -> Result<Vec<User>> {
     let prefix = prefix.to_owned();
     let query = || {
@@ -101,14 +102,16 @@ async fn search(db: &Db, caller: &Caller, filter: &Filter, prefix: &str, after: 
             r#"SELECT u.id, u.email, u.display_name, u.role, u.status, u.version, u.created_at, u.updated_at,
                       u.last_login_at
                  FROM app.enter($1, $2) AS caller,
-              LATERAL (SELECT * FROM users
-                        WHERE tenant_id = caller.tenant_id AND status <> 'deleted'
-                          AND (email ~>=~ app.searched($7) AND email ~<~ app.end_of_searched($7)
-                               OR display_name_searched ~>=~ app.searched($7)
-                                  AND display_name_searched ~<~ app.end_of_searched($7))
-                          AND ($3::text IS NULL OR role = $3)
-                          AND ($4::text IS NULL OR status = $4)
-                          AND ($5::uuid IS NULL OR id < $5)
+              LATERAL (SELECT * FROM (
+                           SELECT * FROM users
+                            WHERE tenant_id = caller.tenant_id AND status <> 'deleted'
+                              AND (email ~>=~ app.searched($7) AND email ~<~ app.end_of_searched($7)
+                                   OR display_name_searched ~>=~ app.searched($7)
+                                      AND display_name_searched ~<~ app.end_of_searched($7))
+                              AND ($3::text IS NULL OR role = $3)
+                              AND ($4::text IS NULL OR status = $4)
+                              AND ($5::uuid IS NULL OR id < $5)
+                           OFFSET 0) AS found
                         ORDER BY id DESC LIMIT $6) AS u"#,
             caller.tenant_id(),
             caller.session_id(),
@@ -121,3 +124,6 @@ async fn search(db: &Db, caller: &Caller, filter: &Filter, prefix: &str, after: 
     };
     db.fetch_all(query).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,3 +73,6 @@ pub(crate) async fn update(
     transaction.commit().await?;
     Ok(user)
 }
+
+#[cfg(test)]
+mod tests;
