@@ -22,6 +22,12 @@ struct Api {
     ada: String,
 }
 
+/// A function that serves many requests at once.
+async fn function<G: Group>(routes: Routes<G>, database: &Arc<TestDatabase>, keys: &Arc<TestKeys>) -> TestApp<G> {
+    let settings = [("AWS_LAMBDA_MAX_CONCURRENCY", "10")];
+    TestApp::start_with(routes, database.clone(), keys.clone(), &settings).await
+}
+
 /// What a sign-in gave.
 struct Tokens {
     access: String,
@@ -40,13 +46,9 @@ impl Tokens {
 impl Api {
     async fn start() -> Self {
         let (database, keys) = (Arc::new(TestDatabase::create().await), Arc::new(TestKeys::generate("test-key")));
-        async fn function<G: Group>(routes: Routes<G>, on: (&Arc<TestDatabase>, &Arc<TestKeys>)) -> TestApp<G> {
-            let settings = [("AWS_LAMBDA_MAX_CONCURRENCY", "10")];
-            TestApp::start_with(routes, on.0.clone(), on.1.clone(), &settings).await
-        }
-        let on = (&database, &keys);
-        let auth = function(auth::routes(), on).await;
-        let (todos, users) = (function(todos::routes(), on).await, function(users::routes(), on).await);
+        let auth = function(auth::routes(), &database, &keys).await;
+        let todos = function(todos::routes(), &database, &keys).await;
+        let users = function(users::routes(), &database, &keys).await;
         let body = json!({
             "organization": { "slug": "acme", "name": "Acme Clinic" }, "email": "ada@acme.example",
             "password": "nine-quiet-otters-row-north", "display_name": "Ada",

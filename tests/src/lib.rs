@@ -6,6 +6,7 @@ mod administration;
 mod clean_up;
 mod events;
 mod journey;
+mod permissions;
 mod template;
 
 use shared::access::Route;
