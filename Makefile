@@ -47,6 +47,7 @@ generate: ## Write the generated files anew
 	@mkdir -p target $(OUT)
 	@cargo run --quiet --package shared --example error-codes > target/generating && mv target/generating $(OUT)/ERROR_CODES.md
 	@cargo run --quiet --package shared --example audit-events > target/generating && mv target/generating $(OUT)/AUDIT_EVENTS.md
+	@cargo run --quiet --package shared --example permissions > target/generating && mv target/generating $(OUT)/PERMISSIONS.md
 
 sqlx-prepare: .venv/installed $(SQLX) ## Refresh .sqlx after a query or a migration has changed
 	@$(STACK) with check -- scripts/sqlx.sh

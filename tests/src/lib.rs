@@ -1,10 +1,12 @@
 //! Tests that see every function at once: the events, the template's routes,
-//! a journey from one function to the next, and the clean-up under them. Nothing of it is shipped.
+//! a journey from one function to the next, what an admin does to a user, and the clean-up under them. Nothing of it is shipped.
 #![cfg(test)]
 
+mod administration;
 mod clean_up;
 mod events;
 mod journey;
+mod permissions;
 mod template;
 
 use shared::access::Route;

@@ -54,6 +54,9 @@ permissions! {
 }
 
 impl Role {
+    /// Every role, lowest first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Analyst, Self::Admin];
+
     /// Its name in tokens and rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -88,6 +91,6 @@ impl TryFrom<&str> for Role {
     type Error = ();
 
     fn try_from(name: &str) -> Result<Self, ()> {
-        [Self::Viewer, Self::Analyst, Self::Admin].into_iter().find(|role| role.as_str() == name).ok_or(())
+        Self::ALL.into_iter().find(|role| role.as_str() == name).ok_or(())
     }
 }
