@@ -94,7 +94,7 @@ impl Action {
     /// Its place in the catalogue.
     #[must_use]
     pub const fn entry(self) -> Entry {
-        use DetailsKind::{LoggedOut, ProviderChanged, SessionsEnded, TodoChanged};
+        use DetailsKind::{LoggedOut, ProviderChanged, SessionsEnded, TodoChanged, TrailExported};
         use Object::{IdentityProvider, Nothing, Session, Tenant, Todo, User};
         match self {
             Self::HealthRead => reads(Nothing, "The function's state was asked for."),
@@ -133,6 +133,11 @@ impl Action {
             Self::IdentityProvidersTest => {
                 changes(IdentityProvider, "An identity provider was asked for its configuration and keys.")
             }
+
+            Self::AuditEvents => reads(Nothing, "The trail was searched."),
+            Self::AuditVerify => reads(Nothing, "The trail was verified."),
+            Self::AuditExport => reads_protected(Tenant, "Records of the trail were taken out.").with(&[TrailExported]),
+            Self::AuditCheckpoints => reads(Nothing, "The checkpoints of the trail were read."),
 
             Self::TodosList => reads(Nothing, "A user listed its todos."),
             Self::TodosCreate => changes(Todo, "A todo was created."),

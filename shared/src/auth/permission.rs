@@ -47,6 +47,7 @@ permissions! {
     TenantWrite = "tenant:write", from Admin;
     IdentityProvidersRead = "identity_providers:read", from Admin;
     IdentityProvidersWrite = "identity_providers:write", from Admin;
+    AuditRead = "audit:read", from Admin;
     TodosRead = "todos:read", from Viewer;
     TodosWrite = "todos:write", from Viewer;
 }
