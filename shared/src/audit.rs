@@ -18,10 +18,13 @@ pub use catalogue::{Effect, Entry, Object};
 pub use details::{Detail, Details, DetailsKind, given};
 pub use words::{LogoutScope, ProviderField, TodoField, UserField};
 
+use serde::Deserialize;
+
 macro_rules! actions {
     ($($variant:ident = $name:literal;)*) => {
         /// What a route does, as the audit trail names it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub enum Action {
             $(#[doc = concat!("`", $name, "`.")] $variant,)*
         }
@@ -37,6 +40,14 @@ macro_rules! actions {
             }
         }
     };
+}
+
+impl TryFrom<String> for Action {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == name).ok_or("must be an action of the catalogue")
+    }
 }
 
 actions! {
@@ -68,6 +79,10 @@ actions! {
     UsersDelete = "users.delete";
     UsersDeactivate = "users.deactivate";
     UsersActivate = "users.activate";
+    AuditEvents = "audit.events";
+    AuditVerify = "audit.verify";
+    AuditExport = "audit.export";
+    AuditCheckpoints = "audit.checkpoints";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -94,7 +94,7 @@ impl Action {
     /// Its place in the catalogue.
     #[must_use]
     pub const fn entry(self) -> Entry {
-        use DetailsKind::{LoggedOut, ProviderChanged, SessionsEnded, TodoChanged, UserChanged};
+        use DetailsKind::{LoggedOut, ProviderChanged, SessionsEnded, TodoChanged, TrailExported, UserChanged};
         use Object::{IdentityProvider, Nothing, Session, Tenant, Todo, User};
         match self {
             Self::HealthRead => reads(Nothing, "The function's state was asked for."),
@@ -141,6 +141,11 @@ impl Action {
             Self::UsersDelete => changes(User, "A user was deleted: its id stays, nothing of the person does."),
             Self::UsersDeactivate => changes(User, "A user was deactivated; its sessions ended."),
             Self::UsersActivate => changes(User, "A user was activated again."),
+
+            Self::AuditEvents => reads(Nothing, "The trail was searched."),
+            Self::AuditVerify => reads(Nothing, "The trail was verified."),
+            Self::AuditExport => reads_protected(Tenant, "Records of the trail were taken out.").with(&[TrailExported]),
+            Self::AuditCheckpoints => reads(Nothing, "The checkpoints of the trail were read."),
 
             Self::TodosList => reads(Nothing, "A user listed its todos."),
             Self::TodosCreate => changes(Todo, "A todo was created."),

@@ -29,6 +29,12 @@ impl Detail for u32 {
     }
 }
 
+impl Detail for u64 {
+    fn form() -> String {
+        "number".into()
+    }
+}
+
 impl Detail for Uuid {
     fn form() -> String {
         "id".into()
@@ -113,6 +119,14 @@ details! {
     ProviderChanged {
         /// The fields that the request named; what stands in them is not recorded.
         fields: Vec<ProviderField>,
+    }
+
+    /// Records were taken out.
+    TrailExported {
+        /// The first record asked for.
+        from_seq: u64,
+        /// How many were given.
+        records: u32,
     }
 
     /// A todo was changed.
