@@ -1,6 +1,6 @@
 //! The tables, and the same as JSON.
 
-mod signing;
+mod cryptography;
 mod timing;
 
 use std::collections::BTreeMap;
@@ -15,11 +15,14 @@ use crate::process;
 use crate::stats::{Ratio, Times, median};
 use crate::table::{Table, ms, number};
 
+pub(crate) use cryptography::Part;
+
 /// What came of a run.
 pub(crate) struct Report {
     init: Table,
     warm: Table,
     signing: Table,
+    checking: Table,
     timing: Table,
     pairs: Table,
     sizes: Table,
@@ -57,6 +60,10 @@ impl Default for Report {
             signing: Table::new(
                 "POST refresh by what signs, taking turns (ms)",
                 &["key", "samples", "p50", "p95", "signature alone (us)"],
+            ),
+            checking: Table::new(
+                "GET todos by whose token, taking turns (ms)",
+                &["token", "samples", "p50", "p95", "check alone (us)"],
             ),
             timing: Table::new(
                 "Refused sign-ins, taking turns (ms)",
@@ -224,7 +231,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for table in [&self.init, &self.warm, &self.signing, &self.timing, &self.pairs, &self.sizes, &self.goals] {
+        let tables = [&self.init, &self.warm, &self.signing, &self.checking, &self.timing, &self.pairs, &self.sizes];
+        for table in tables.into_iter().chain([&self.goals]) {
             write!(f, "{table}")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))

@@ -1,6 +1,7 @@
 //! What is measured against what, and the goals.
 
 mod init;
+mod provider;
 mod signing;
 mod size;
 mod timing;
@@ -13,7 +14,8 @@ use crate::setting::{Distance, Setting, variable};
 use crate::{Result, progress};
 
 /// The scenarios' names.
-pub(crate) const NAMES: [&str; 9] = ["init", "live", "list", "create", "session", "login", "signing", "timing", "size"];
+pub(crate) const NAMES: [&str; 10] =
+    ["init", "live", "list", "create", "session", "login", "signing", "provider", "timing", "size"];
 
 const HELLO: &str = "floor-hello";
 const SELECT: &str = "floor-select";
@@ -41,6 +43,9 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
     warm::run(args, setting, &mut report)?;
     if args.wants("signing") {
         signing::run(args, setting, &mut report)?;
+    }
+    if args.wants("provider") {
+        provider::run(args, setting, &mut report)?;
     }
     if args.wants("timing") {
         timing::run(args, setting, &mut report)?;
