@@ -5,6 +5,7 @@ mod provider;
 mod signing;
 mod size;
 mod timing;
+mod trail;
 mod warm;
 
 use crate::args::Args;
@@ -14,8 +15,8 @@ use crate::setting::{Distance, Setting, variable};
 use crate::{Result, progress};
 
 /// The scenarios' names.
-pub(crate) const NAMES: [&str; 10] =
-    ["init", "live", "list", "create", "session", "login", "signing", "provider", "timing", "size"];
+pub(crate) const NAMES: [&str; 11] =
+    ["init", "live", "list", "create", "session", "login", "signing", "provider", "trail", "timing", "size"];
 
 const HELLO: &str = "floor-hello";
 const SELECT: &str = "floor-select";
@@ -46,6 +47,9 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
     }
     if args.wants("provider") {
         provider::run(args, setting, &mut report)?;
+    }
+    if args.wants("trail") {
+        trail::run(args, setting, &mut report)?;
     }
     if args.wants("timing") {
         timing::run(args, setting, &mut report)?;
