@@ -105,10 +105,10 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'session ended' USING ERRCODE = 'TN001';
     END IF;
-    RETURN NULL;
+    RETURN NEW;
 END
 $$;
-CREATE TRIGGER owner_lives AFTER INSERT ON todos FOR EACH ROW EXECUTE FUNCTION app.owner_lives();
+CREATE TRIGGER owner_lives BEFORE INSERT ON todos FOR EACH ROW EXECUTE FUNCTION app.owner_lives();
 
 GRANT EXECUTE ON FUNCTION
     app.searched(text),

@@ -6,7 +6,7 @@ use shared::{
     auth::Role,
     testing::{Event, Member, TestApp},
 };
-use sqlx::{AssertSqlSafe, Executor, raw_sql};
+use sqlx::{AssertSqlSafe, Executor, error::DatabaseError, raw_sql};
 use uuid::Uuid;
 
 use crate::{
@@ -163,7 +163,7 @@ async fn what_a_deleted_user_was_just_adding_is_refused_and_what_it_had_added_is
         } else {
             assert_eq!(app.send(delete(&path(bob.user), &ada, "*")).await.status, 204);
             let refused = add.execute(&mut adding).await.unwrap_err();
-            assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("TN001"));
+            assert_eq!(refused.as_database_error().and_then(DatabaseError::code).as_deref(), Some("TN001"));
         }
         let left: i64 = one(&app, "SELECT count(*) FROM todos WHERE owner_id = $1", bob.user).await;
         assert_eq!(left, 0, "inserts first: {inserts_first}");
