@@ -101,6 +101,7 @@ mod tests {
             "tenant:write",
             "identity_providers:read",
             "identity_providers:write",
+            "audit:read",
             "todos:read",
             "todos:write"
           ],
