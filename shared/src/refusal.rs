@@ -76,11 +76,13 @@ pub(crate) fn is_recorded(method: &Method, action: Action, reason: Code) -> bool
     }
 }
 
-/// Records a refusal on a public route, whose handler alone knows of whom.
+/// Records a refusal on a public route, whose handler alone knows of whom: what
+/// no handler recorded, the access check does, in the trail of `nobody`.
 pub async fn refuse(app: &App, action: Action, identity: &Identity, origin: &Origin, error: Error) -> Error {
     if error.code().status() != StatusCode::SERVICE_UNAVAILABLE {
         app.db.settle(Some(&error)).await;
         Refusal { action, reason: error.code(), identity, object: None, origin }.record(&app.db).await;
+        return error.recorded();
     }
     error
 }

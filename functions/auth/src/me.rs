@@ -103,6 +103,7 @@ mod tests {
             "identity_providers:write",
             "users:read",
             "users:write",
+            "audit:read",
             "todos:read",
             "todos:write"
           ],

@@ -38,7 +38,7 @@ pub(super) async fn rotate(auth: &Auth, token: &RefreshToken, origin: &Origin) -
         Verdict::Reused => {
             end(&mut transaction, token, session.user_id).await?;
             transaction.commit().await?;
-            return Err(Error::new(Code::InvalidRefreshToken).counted_as("refresh_token_reused"));
+            return Err(Error::new(Code::InvalidRefreshToken).counted_as("refresh_token_reused").recorded());
         }
     }
     let identity = Identity { user: Some(session.user_id), ..identity };
