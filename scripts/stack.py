@@ -1,4 +1,4 @@
-"""The local stack: Postgres, Secrets Manager, KMS, and the functions behind one port.
+"""The local stack: Postgres, Secrets Manager, KMS, an OpenID provider, and the functions behind one port.
 
   stack.py run               the development stack, its state in .local/dev, until it is stopped
   stack.py with NAME -- CMD  a throw-away stack in .local/NAME for as long as CMD runs
@@ -7,23 +7,20 @@
 """
 
 import argparse
-import json
 import os
 import shlex
 import shutil
 import sys
 import time
 import tomllib
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from process import LOCAL, ROOT, call, fail, free_port, locked, managed, say, server, setting, write_private
-from servers import servers
+from demo import banner, http, seed
+from process import LOCAL, ROOT, call, fail, free_port, locked, managed, say, server, write_private
+from servers import servers, start_provider
 
 BIN = Path(sys.executable).parent
 MIGRATE = ["cargo", "run", "--quiet", "--bin", "ops", "--", '{"action":"migrate"}']
-DEMO = {"tenant": "demo", "email": "admin@demo.example", "password": "correct-horse-battery-staple"}
 # Taken away, so that a developer's own account is never reached by accident.
 REAL_ACCOUNT = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
@@ -53,16 +50,17 @@ def main():
 
 
 def run():
-    for name in ("PORT", "PGPORT", "MOTO_PORT"):
+    for name in ("PORT", "PGPORT", "MOTO_PORT", "OIDC_PORT"):
         free_port(name)  # before minutes of building
     with locked("dev") as state:
         say("Building the functions")
         if call(["cargo", "build", *(part for name in function_names() for part in ("--bin", name))]):
             fail("the functions do not build")
-        say("Starting Postgres, Secrets Manager and KMS")
+        say("Starting Postgres, Secrets Manager, KMS and an OpenID provider")
         port, log = free_port("PORT"), state / "functions.log"
         with servers(state, free_port("PGPORT"), free_port("MOTO_PORT"), durable=True) as (environment, postgres):
             write_private(state / "env", "".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
+            provider = start_provider(state)
             say("Migrating the database")
             with (state / "migrate.log").open("wb") as output:
                 if call(MIGRATE, environment, stdout=output):
@@ -72,9 +70,9 @@ def run():
             with server(watch, log, env=os.environ | environment) as functions, log.open(errors="replace") as lines:
                 url = f"http://127.0.0.1:{port}"
                 await_ready(url, functions, log)
-                seed(url, log)
+                seed(url, provider, log)
                 lines.seek(0, os.SEEK_END)
-                print(banner(url), flush=True)
+                print(banner(url, provider), flush=True)
                 while functions.poll() is None and postgres.poll() is None:
                     print(lines.read(), end="", flush=True)
                     time.sleep(0.2)
@@ -121,45 +119,6 @@ def await_ready(url, functions, log):
             fail("cargo lambda watch ended", log)
         time.sleep(0.5)
     fail(f"the functions did not become ready: {status} {answer}", log)
-
-
-def seed(url, log):
-    status, answer = http(f"{url}/api/v1/auth/signup", {
-        "organization": {"slug": DEMO["tenant"], "name": "Demo Clinic"}, "email": DEMO["email"],
-        "password": DEMO["password"], "display_name": "Demo Admin"})
-    if status not in (201, 409):  # 409: it is there from an earlier run
-        fail(f"the demo tenant could not be made: {status} {answer}", log)
-
-
-def http(url, body=None):
-    request = urllib.request.Request(url, body and json.dumps(body).encode(), {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return None, str(error)
-
-
-def banner(url):
-    return f"""
-Tenantry is running at {url}
-
-  Documentation  README.md and docs/
-  Tenant         {DEMO["tenant"]}
-  E-mail         {DEMO["email"]}
-  Password       {DEMO["password"]}
-
-Paste these into another terminal:
-
-  curl -sSi {url}/api/v1/health/ready
-  TOKEN=$(curl -sS {url}/api/v1/auth/login -H 'Content-Type: application/json' -d '{json.dumps(DEMO)}' | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
-  curl -sSi {url}/api/v1/todos -H "Authorization: Bearer $TOKEN"
-
-Code is rebuilt when it changes. Ctrl-C stops everything; the data stay (`make clean-data` drops them).
-The functions' log follows.
-"""
 
 
 if __name__ == "__main__":
