@@ -3,9 +3,11 @@
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use shared::{Caller, Code, Db, Result, extract::Query};
-
-use crate::cookie::{self, SetCookie};
+use shared::{
+    Caller, Code, Db, Result,
+    extract::Query,
+    session::cookie::{self, SetCookie},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
