@@ -4,13 +4,17 @@
 mod allowed_origins;
 mod begin;
 pub mod cookie;
+#[cfg(feature = "federation")]
+mod federated;
 mod user;
 
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 pub use allowed_origins::AllowedOrigins;
-pub use begin::{Begun, Verified};
+pub use begin::{AtProvider, Begun, By, Verified};
+#[cfg(feature = "federation")]
+pub use federated::{Person, Refused, Signed};
 pub use user::User;
 
 use crate::{

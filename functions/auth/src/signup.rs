@@ -12,7 +12,7 @@ use shared::{
     origin::Origin,
     password::NewPassword,
     session::{
-        Begun, Tokens, Verified,
+        Begun, By, Tokens, Verified,
         cookie::{SetCookie, Transport},
     },
     text::{Email, Slug, Text},
@@ -87,7 +87,7 @@ pub(crate) async fn signup(
     create(&mut transaction, &identity, &request, &hash, now).await?;
     let role = Role::Admin.as_str();
     let access = auth.sessions.access_token(&identity, role, now).await?;
-    let verified = Verified { password_hash: Some(&hash), role };
+    let verified = Verified { role, by: By::Password(&hash) };
     let begun = auth.sessions.begin(&mut transaction, &identity, &origin, verified, now).await?;
     let Begun { token, user } = begun.ok_or(Code::Internal)?;
     let mut tokens = auth.sessions.tokens(access, &token, REFRESH_TOKEN_LIFE, user);

@@ -1,6 +1,7 @@
 //! How a session begins.
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{LIFE, Sessions, User};
 use crate::{
@@ -21,10 +22,34 @@ pub struct Begun {
 /// What a user was found to be a moment ago.
 #[derive(Debug, Clone, Copy)]
 pub struct Verified<'a> {
-    /// What its password was verified by; none where it was not asked for one.
-    pub password_hash: Option<&'a str>,
     /// Its role, as its access token states it.
     pub role: &'a str,
+    /// Who vouched for it.
+    pub by: By<'a>,
+}
+
+/// Who vouches for a user.
+#[derive(Debug, Clone, Copy)]
+pub enum By<'a> {
+    /// The password, which this hash verified.
+    Password(&'a str),
+    /// An identity provider.
+    Provider(&'a AtProvider),
+}
+
+/// What a session is at the provider that it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtProvider {
+    /// The tenant's provider; none where it is one of the whole deployment.
+    pub provider: Option<Uuid>,
+    /// Its issuer.
+    pub issuer: String,
+    /// Who the user is there (`sub`).
+    pub subject: String,
+    /// What it calls the session (`sid`).
+    pub session: Option<String>,
+    /// Where a browser is sent to end it there too.
+    pub end_session_url: Option<String>,
 }
 
 impl Sessions {
@@ -44,6 +69,10 @@ impl Sessions {
     ) -> Result<Option<Begun>> {
         let session = identity.session.ok_or(Code::Internal)?;
         let token = RefreshToken { tenant: identity.tenant, session, generation: 0 };
+        let (password_hash, at) = match verified.by {
+            By::Password(hash) => (Some(hash), None),
+            By::Provider(at) => (None, Some(at)),
+        };
         let user = sqlx::query_as!(
             User,
             r#"WITH room AS (
@@ -55,8 +84,9 @@ impl Sessions {
                       AND ($11::text IS NULL OR password_hash = $11)
                    RETURNING id, email, display_name, role, status, version, created_at, updated_at, last_login_at
                ), began AS (
-                   INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at, user_agent, source_address)
-                   SELECT $1, $2, seen.id, $4, $4, $5, $6, $7 FROM seen
+                   INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at, user_agent, source_address,
+                                         provider_id, issuer, subject, provider_session, end_session_url)
+                   SELECT $1, $2, seen.id, $4, $4, $5, $6, $7, $13, $14, $15, $16, $17 FROM seen
                    RETURNING id
                ), issued AS (
                    INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
@@ -79,8 +109,13 @@ impl Sessions {
             &self.refresh_tokens.hash(&token),
             now + REFRESH_TOKEN_LIFE,
             self.most,
-            verified.password_hash,
+            password_hash,
             verified.role,
+            at.and_then(|at| at.provider),
+            at.map(|at| &*at.issuer),
+            at.map(|at| &*at.subject),
+            at.and_then(|at| at.session.as_deref()),
+            at.and_then(|at| at.end_session_url.as_deref()),
         )
         .fetch_optional(&mut *transaction)
         .await?;

@@ -8,7 +8,7 @@ use shared::{
     lockout::Attempted,
     origin::Origin,
     password::TypedPassword,
-    session::{self, Begun},
+    session::{self, Begun, By},
 };
 use time::OffsetDateTime;
 
@@ -80,7 +80,7 @@ impl RightPassword<'_> {
         if let Some(renewed) = &renewed {
             self.replace(&mut transaction, hash, renewed).await?;
         }
-        let current = session::Verified { password_hash: Some(renewed.as_deref().unwrap_or(hash)), role };
+        let current = session::Verified { role, by: By::Password(renewed.as_deref().unwrap_or(hash)) };
         if let Some(begun) = auth.sessions.begin(&mut transaction, identity, origin, current, now).await? {
             return Ok(Outcome::Begun(Box::new(Signed { transaction, access, begun })));
         }
