@@ -7,9 +7,8 @@ use shared::{
     Caller, Code, Db, Result,
     audit::{Details, LogoutScope},
     extract::Query,
+    session::cookie::{self, SetCookie},
 };
-
-use crate::cookie::{self, SetCookie};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

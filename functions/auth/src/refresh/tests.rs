@@ -213,8 +213,8 @@ async fn a_successor_lives_no_longer_than_its_session() {
 async fn what_we_did_not_make_is_refused_alike() {
     let app = TestApp::start(crate::routes()).await;
     let pair = acme(&app).await;
-    let good = app.group.refresh_tokens.decode(&pair.refresh).unwrap();
-    let made = |token: RefreshToken| app.group.refresh_tokens.encode(&token);
+    let good = app.group.sessions.refresh_tokens.decode(&pair.refresh).unwrap();
+    let made = |token: RefreshToken| app.group.sessions.refresh_tokens.encode(&token);
     let mut forged = pair.refresh.clone();
     forged.replace_range(..1, if forged.starts_with('A') { "B" } else { "A" });
     let garbage = [

@@ -4,7 +4,7 @@ use shared::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
 
 /// What keeps no tenant's rows.
-const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys"];
+const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "used_once"];
 /// A tenant is its own tenant.
 const TENANT_BY_ID: &str = "tenants";
 /// Uniqueness over all tenants: an organization's name at sign-in.
@@ -18,6 +18,7 @@ const SECURITY_DEFINERS: &[&str] = &[
     "app.count_request(bytea,timestamp with time zone,integer)",
     "app.reserve_attempt(bytea,timestamp with time zone)",
     "app.settle_provider_fetch(bytea,timestamp with time zone,text)",
+    "app.use_once(bytea,timestamp with time zone,timestamp with time zone)",
 ];
 
 /// Every rule, as a query for what breaks it. `$1`: exempt names.
