@@ -17,9 +17,10 @@ BENCHED   := $(FUNCTIONS) floor-hello floor-select floor-hash bench
 NEXTEST   := $(shell command -v cargo-nextest)
 SQLX      := .tools/sqlx-cli-0.9.0
 DENY      := .tools/cargo-deny-0.20.2
+OIDC      := tests/oidc-provider/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
+.PHONY: help run test test-browser test-oidc soak check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,12 @@ test: .venv/installed ## Run all tests against a Postgres of their own; ARGS= go
 
 soak: .venv/installed ## Races and mutants by the thousand, some minutes; ARGS="--help" tells more
 	@$(STACK) with soak -- scripts/soak.sh $(ARGS)
+
+test-browser: .venv/installed ## Sign in with Chromium, from login to me (needs chromium and chromedriver)
+	@$(STACK) with --functions test-browser -- .venv/bin/python tests/browser/sign_in.py $(ARGS)
+
+test-oidc: .venv/installed $(OIDC) ## Sign in with a certified OpenID provider (needs Node 20 and npm)
+	@$(STACK) with --functions test-oidc -- .venv/bin/python tests/oidc-provider/flow.py $(ARGS)
 
 check: .venv/installed $(SQLX) $(DENY) ## Format, lints, queries, licences, docs, generated files, template
 	@$(STACK) with check -- scripts/check.sh
@@ -100,4 +107,10 @@ $(SQLX):
 $(DENY):
 	@echo "==> Building cargo-deny (once)"
 	@cargo install --quiet --locked --debug --root .tools cargo-deny@0.20.2
+	@touch $@
+
+$(OIDC): tests/oidc-provider/package-lock.json
+	@echo "==> Installing the certified OpenID provider into tests/oidc-provider/node_modules (once)"
+	@command -v npm >/dev/null || { echo "error: npm is not installed: make test-oidc needs Node 20 or later" >&2; exit 1; }
+	@npm ci --silent --no-audit --no-fund --prefix tests/oidc-provider
 	@touch $@

@@ -101,7 +101,9 @@ class Provider:
         self.sessions[sid] = person
         self.codes[code] = {"until": time.monotonic() + CODE_SECONDS, "sid": sid, "person": person,
                             "auth_time": int(time.time()), "asked": flask.request.args.to_dict()}
-        return self.back({"code": code})
+        answer = self.back({"code": code})
+        answer.set_cookie("session", sid, httponly=True, samesite="Lax")
+        return answer
 
     def refused(self):
         """The answer to a request that is not as it must be: to the client, if it is known to be ours."""
@@ -160,12 +162,16 @@ class Provider:
     # --- Signing out ---
 
     def logout(self):
-        asked = flask.request.args
-        try:
-            hint = jwt.decode(asked.get("id_token_hint", ""), self.key, algorithms=["ES256"]).claims
-        except (joserfc.errors.JoseError, ValueError):
-            return "A sign-out needs the id_token_hint of its session.", 400
-        self.end(hint.get("sid"))
+        """RP-Initiated Logout 1.0: whose session it is says the hint, or the browser."""
+        asked, sid = flask.request.args, flask.request.cookies.get("session")
+        if hint := asked.get("id_token_hint"):
+            try:
+                sid = jwt.decode(hint, self.key, algorithms=["ES256"]).claims.get("sid")
+            except (joserfc.errors.JoseError, ValueError):
+                return "This id_token_hint is not one of ours.", 400
+        elif asked.get("client_id") != self.client.id:
+            return "A sign-out needs an id_token_hint or our client_id.", 400
+        self.end(sid)
         back = asked.get("post_logout_redirect_uri")
         if back != self.client.post_logout_redirect_uri:
             return "Signed out."
