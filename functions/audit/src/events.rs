@@ -88,7 +88,8 @@ macro_rules! search {
     ($lead:literal, $caller:ident, $filter:ident, $before:ident) => {
         sqlx::query_as!(
             Record,
-            r#"SELECT e.version, e.tenant_id, e.seq, e.at, e.action, e.outcome, e.reason, e.actor_id, e.session_id,
+            r#"SELECT e.version, e.tenant_id, e.seq,
+                      to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "at!", e.action, e.outcome, e.reason, e.actor_id, e.session_id,
                       e.object_id, e.source_address, e.request_id, e.details, e.prev_hash, e.hash
                  FROM app.enter($1, $2) AS caller,
               LATERAL (SELECT CASE WHEN $7::timestamptz IS NULL THEN 1 ELSE (

@@ -11,7 +11,7 @@ use http::{
 use serde::Deserialize;
 use shared::{Caller, Code, Db, Error, Result, audit::Details, extract::Query};
 
-use crate::record::Record;
+use crate::{record::Record, seq::Seq};
 
 /// How many records a page has at most.
 const MOST_RECORDS: i64 = 5_000;
@@ -24,26 +24,7 @@ const MOST_BYTES: usize = 5_000_000;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
     #[serde(default)]
-    from_seq: FromSeq,
-}
-
-/// A record's number: from 1 on.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct FromSeq(pub(crate) i64);
-
-impl Default for FromSeq {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TryFrom<String> for FromSeq {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().ok().filter(|seq| *seq >= 1).map(Self).ok_or("must be a number from 1 on")
-    }
+    from_seq: Seq,
 }
 
 /// The tenant's records as NDJSON, oldest first, page by page; that they were
@@ -52,13 +33,14 @@ pub(crate) async fn export(
     caller: Caller,
     State(db): State<Db>,
     OriginalUri(uri): OriginalUri,
-    Query(Parameters { from_seq: FromSeq(from_seq) }): Query<Parameters>,
+    Query(Parameters { from_seq: Seq(from_seq) }): Query<Parameters>,
 ) -> Result<Response> {
     let mut transaction = db.begin(&caller).await?;
     let records = sqlx::query_as!(
         Record,
-        r#"SELECT version, tenant_id, seq, at, action, outcome, reason, actor_id, session_id, object_id, source_address,
-                  request_id, details, prev_hash, hash
+        r#"SELECT version, tenant_id, seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "at!",
+                  action, outcome, reason, actor_id, session_id, object_id, source_address, request_id, details,
+                  prev_hash, hash
              FROM audit_events WHERE tenant_id = $1 AND seq >= $2 ORDER BY seq LIMIT $3"#,
         caller.tenant_id(),
         from_seq,

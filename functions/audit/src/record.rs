@@ -2,14 +2,9 @@
 
 use std::fmt::Write as _;
 
-use serde::{Serialize, Serializer, ser::Error as _};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use uuid::Uuid;
-
-/// All six digits, as the time is hashed to the microsecond.
-const MICROSECONDS: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
 /// A record: its fields in the order of the export, which verifiers read.
 #[derive(Debug, Clone, Serialize)]
@@ -17,8 +12,9 @@ pub(crate) struct Record {
     pub(crate) version: i16,
     pub(crate) tenant_id: Uuid,
     pub(crate) seq: i64,
-    #[serde(serialize_with = "to_microseconds")]
-    pub(crate) at: OffsetDateTime,
+    /// RFC 3339 with six digits, written by Postgres: a time that was tampered
+    /// with may be one that no other type holds.
+    pub(crate) at: String,
     pub(crate) action: String,
     pub(crate) outcome: String,
     pub(crate) reason: Option<String>,
@@ -36,10 +32,6 @@ pub(crate) struct Record {
     pub(crate) hash: Vec<u8>,
 }
 
-fn to_microseconds<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&at.format(MICROSECONDS).map_err(S::Error::custom)?)
-}
-
 /// What is no JSON, or would break the line, was not written by us: it is shown
 /// as a text, which no verifier takes for the object that was hashed.
 fn raw<S: Serializer>(details: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -50,7 +42,7 @@ fn raw<S: Serializer>(details: &Option<String>, serializer: S) -> Result<S::Ok, 
     }
 }
 
-fn hex<S: Serializer>(hash: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex<S: Serializer>(hash: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     let text = hash.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -61,7 +53,6 @@ fn hex<S: Serializer>(hash: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use time::macros::datetime;
 
     use super::*;
 
@@ -70,7 +61,7 @@ mod tests {
             version: 2,
             tenant_id: Uuid::nil(),
             seq: 7,
-            at: datetime!(2026-11-21 10:00:00.1 UTC),
+            at: "2026-11-21T10:00:00.100000Z".into(),
             action: "auth.logout".into(),
             outcome: "success".into(),
             reason: None,
