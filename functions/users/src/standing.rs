@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 /// How a user stands before a change.
 pub(crate) struct Standing {
-    role: String,
+    id: Uuid,
+    role: Role,
     is_last_admin: bool,
 }
 
@@ -26,12 +27,22 @@ impl Standing {
         .await?
         .ok_or(Code::NotFound)?;
         expected.check(found.version)?;
-        Ok(Self { role: found.role, is_last_admin: found.is_last_admin })
+        let role = Role::try_from(&*found.role).map_err(|()| Code::Internal)?;
+        Ok(Self { id, role, is_last_admin: found.is_last_admin })
     }
 
-    /// Whether `role` would be another one.
-    pub(crate) fn changes_to(&self, role: Option<Role>) -> bool {
-        role.is_some_and(|role| role.as_str() != self.role)
+    /// The role as it is, and as it would be where that is another one.
+    pub(crate) fn changes_to(&self, role: Option<Role>) -> Option<(Role, Role)> {
+        role.filter(|role| *role != self.role).map(|role| (self.role, role))
+    }
+
+    /// Ends the user's sessions, and says how many.
+    ///
+    /// # Errors
+    /// `SYS_002`.
+    pub(crate) async fn end_sessions(&self, transaction: &mut Transaction) -> Result<u32> {
+        let ended = sqlx::query_scalar!(r#"SELECT app.end_sessions($1)::integer AS "ended!""#, self.id);
+        Ok(ended.fetch_one(&mut *transaction).await?.unsigned_abs())
     }
 
     /// Asked before whatever leaves the tenant with one active admin less.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::{
     Caller, Code, Db, Result,
+    audit::{Details, UserField, given},
     auth::Role,
     clock::SharedClock,
     etag::IfMatch,
@@ -27,6 +28,18 @@ pub(crate) struct Changes {
     role: Option<Role>,
 }
 
+impl Changes {
+    fn details(&self, role_change: Option<(Role, Role)>, sessions_ended: u32) -> Details {
+        let fields = given(&[
+            (UserField::Email, self.email.is_some()),
+            (UserField::DisplayName, self.display_name.is_some()),
+            (UserField::Role, self.role.is_some()),
+        ]);
+        let (role_from, role_to) = role_change.unzip();
+        Details::UserChanged { fields, role_from, role_to, sessions_ended }
+    }
+}
+
 /// Changes one of the tenant's users. A change of role ends the user's
 /// sessions, since the role stands in their tokens.
 pub(crate) async fn update(
@@ -39,10 +52,13 @@ pub(crate) async fn update(
 ) -> Result<User> {
     let mut transaction = db.begin(&caller).await?;
     let standing = Standing::lock(&mut transaction, id, &expected).await?;
-    let role_changes = standing.changes_to(changes.role);
-    if role_changes {
+    let role_change = standing.changes_to(changes.role);
+    let mut sessions_ended = 0;
+    if role_change.is_some() {
         standing.may_cease_to_be_admin()?;
+        sessions_ended = standing.end_sessions(&mut transaction).await?;
     }
+    let details = changes.details(role_change, sessions_ended);
     let updated = sqlx::query_as!(
         User,
         r#"WITH changed AS (
@@ -54,9 +70,7 @@ pub(crate) async fn update(
                       updated_at = $6
                 WHERE tenant_id = $1 AND id = $2
                RETURNING *
-           ), ended AS (
-               SELECT CASE WHEN $7::boolean THEN app.end_sessions(id) END AS sessions FROM changed
-           ), audited AS (SELECT app.audit(id) FROM changed, ended)
+           ), audited AS (SELECT app.audit(id, $7) FROM changed)
            SELECT id, email, display_name, role, status, version, created_at, updated_at, last_login_at
              FROM changed, audited"#,
         caller.tenant_id(),
@@ -65,7 +79,7 @@ pub(crate) async fn update(
         changes.display_name.as_deref(),
         changes.role.map(Role::as_str),
         clock.now(),
-        role_changes,
+        details.text_for(caller.action()),
     )
     .fetch_optional(&mut transaction)
     .await;

@@ -59,7 +59,5 @@ words! {
         Email = "email",
         DisplayName = "display_name",
         Role = "role",
-        Status = "status",
-        Password = "password",
     }
 }

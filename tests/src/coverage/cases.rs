@@ -2,11 +2,12 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::{access::Route, testing::Event};
+use shared::{access::Route, clock::Clock, testing::Event};
 
 use super::{Admin, Functions, PASSWORD, login, signup, text};
 
 const TODOS: &str = "/api/v1/todos";
+const USERS: &str = "/api/v1/users";
 const PROVIDERS: &str = "/api/v1/tenants/current/identity-providers";
 
 /// The event, without its bearer; and for a public route one that it refuses.
@@ -69,6 +70,13 @@ impl Functions {
                 if *method == Method::PATCH { event.json(&json!({ "name": "other" })).into() } else { event.into() }
             }
 
+            ("POST", USERS) => plain.json(&self.person()).into(),
+            (_, path) if path.starts_with(USERS) => {
+                let create = Event::post(USERS, &self.person()).bearer(&admin.access);
+                let event = named(route, &self.done("users", create).await.json());
+                if *method == Method::PATCH { event.json(&json!({ "role": "analyst" })).into() } else { event.into() }
+            }
+
             ("POST", TODOS) => plain.json(&json!({ "title": "Call" })).into(),
             ("PATCH" | "DELETE", "/api/v1/todos/{id}") => {
                 let create = Event::post(TODOS, &json!({ "title": "Call" })).bearer(&admin.access);
@@ -79,6 +87,12 @@ impl Functions {
             ("GET", "/api/v1/audit/export") => plain.into(),
             _ => panic!("{method} {path} is to be recorded and has no case"),
         }
+    }
+
+    /// Somebody whose address nobody has yet.
+    fn person(&self) -> Value {
+        let email = format!("{}@acme.example", self.auth.clock.new_id().simple());
+        json!({ "email": email, "display_name": "Grace", "role": "viewer" })
     }
 
     fn provider(&self) -> Value {

@@ -29,6 +29,13 @@ async fn a_change_is_answered_whole_in_its_new_version_and_recorded_once() {
         assert_eq!(app.trail(ada.tenant).await.len(), version, "{changes}");
         assert_eq!(last_record(&app, ada.tenant).await, ("users.update".into(), "success".into(), None, id));
     }
+    let details = [
+        r#"{"fields":["display_name"],"role_from":null,"role_to":null,"sessions_ended":0}"#,
+        r#"{"fields":["email"],"role_from":null,"role_to":null,"sessions_ended":0}"#,
+        r#"{"fields":["role"],"role_from":"analyst","role_to":"admin","sessions_ended":0}"#,
+        r#"{"fields":[],"role_from":null,"role_to":null,"sessions_ended":0}"#,
+    ];
+    assert_eq!(app.details(ada.tenant, "users.update").await, details);
     let after = get(&app, &ada, &target).await.json();
     assert!(after["updated_at"].as_str() > before["updated_at"].as_str());
     let changed = json!({ "email": "hopper@acme.example", "display_name": "Amazing Grace", "role": "admin" });
