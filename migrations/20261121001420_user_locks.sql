@@ -8,6 +8,19 @@ SET LOCAL ROLE tenantry_owner;
 ALTER TABLE users DROP CONSTRAINT users_email_key;
 CREATE UNIQUE INDEX users_email_key ON users (tenant_id, email) WHERE status <> 'deleted';
 
+-- What gave way to that constraint gives way to the index, by naming neither.
+DO $$
+DECLARE
+    upsert regprocedure;
+BEGIN
+    FOR upsert IN SELECT p.oid FROM pg_proc p
+                   WHERE p.pronamespace = 'app'::regnamespace AND p.prosrc LIKE '%ON CONSTRAINT users\_email\_key DO%' LOOP
+        EXECUTE replace(pg_get_functiondef(upsert), 'ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING',
+                        'ON CONFLICT DO NOTHING');
+    END LOOP;
+END
+$$;
+
 -- Before the insert, and so before the trail's head: whoever adds a row waits
 -- for a change of its owner here, or has it wait. What is no row of this tenant
 -- is for row-level security and the foreign key to refuse.
