@@ -17,9 +17,10 @@ BENCHED   := $(FUNCTIONS) floor-hello floor-select floor-hash bench
 NEXTEST   := $(shell command -v cargo-nextest)
 SQLX      := .tools/sqlx-cli-0.9.0
 DENY      := .tools/cargo-deny-0.20.2
+OIDC      := tests/oidc-provider/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
+.PHONY: help run test test-browser test-oidc soak check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,9 +33,16 @@ run: .venv/installed ## Start everything on PORT (9000), with a demo tenant; Ctr
 test: .venv/installed ## Run all tests against a Postgres of their own; ARGS= goes to the runner
 	@echo "==> Tests"
 	@$(STACK) with test -- cargo $(if $(NEXTEST),nextest run,test) --workspace --no-fail-fast $(ARGS)
+	$(if $(NEXTEST),@cargo test --quiet --workspace --doc)
 
 soak: .venv/installed ## Races and mutants by the thousand, some minutes; ARGS="--help" tells more
 	@$(STACK) with soak -- scripts/soak.sh $(ARGS)
+
+test-browser: .venv/installed ## Sign in with Chromium, from login to me (needs chromium and chromedriver)
+	@$(STACK) with --functions test-browser -- .venv/bin/python tests/browser/sign_in.py $(ARGS)
+
+test-oidc: .venv/installed $(OIDC) ## Sign in with a certified OpenID provider (needs Node 20 and npm)
+	@$(STACK) with --functions test-oidc -- .venv/bin/python tests/oidc-provider/flow.py $(ARGS)
 
 check: .venv/installed $(SQLX) $(DENY) ## Format, lints, queries, licences, docs, generated files, template
 	@$(STACK) with check -- scripts/check.sh
@@ -45,6 +53,7 @@ format: ## Format the code
 generate: ## Write the generated files anew
 	@mkdir -p target $(OUT)
 	@cargo run --quiet --package shared --example error-codes > target/generating && mv target/generating $(OUT)/ERROR_CODES.md
+	@cargo run --quiet --package shared --example audit-events > target/generating && mv target/generating $(OUT)/AUDIT_EVENTS.md
 	@cargo run --quiet --package shared --example permissions > target/generating && mv target/generating $(OUT)/PERMISSIONS.md
 
 sqlx-prepare: .venv/installed $(SQLX) ## Refresh .sqlx after a query or a migration has changed
@@ -98,4 +107,10 @@ $(SQLX):
 $(DENY):
 	@echo "==> Building cargo-deny (once)"
 	@cargo install --quiet --locked --debug --root .tools cargo-deny@0.20.2
+	@touch $@
+
+$(OIDC): tests/oidc-provider/package-lock.json
+	@echo "==> Installing the certified OpenID provider into tests/oidc-provider/node_modules (once)"
+	@command -v npm >/dev/null || { echo "error: npm is not installed: make test-oidc needs Node 20 or later" >&2; exit 1; }
+	@npm ci --silent --no-audit --no-fund --prefix tests/oidc-provider
 	@touch $@

@@ -23,6 +23,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.kms.models import kms_backends
 from moto.server import ThreadedMotoServer
 
+from openid_provider import Client, Provider, new_key
 from process import fail, server, setting, write_private
 
 # Only the programs of that package: its Python part knows neither passwords nor ports.
@@ -50,8 +51,8 @@ def servers(state, pg_port, aws_port, durable):
             "DATABASE_TLS": "disable",
             **{variable: f"tenantry/local/{name}" for variable, name in SECRETS.items()},
             "DATA_KEY_ID": DATA_KEY_ALIAS, "FEDERATION_ALLOW_LOOPBACK": "on",
-            "TOKEN_ISSUER": f"http://127.0.0.1:{setting('PORT')}/api/v1", "TOKEN_AUDIENCE": "tenantry",
-            "SIGNUP": "open", "ALLOWED_ORIGINS": f"http://127.0.0.1:{setting('PORT')},http://localhost:3000",
+            "TOKEN_ISSUER": here("PORT") + "/api/v1", "TOKEN_AUDIENCE": "tenantry",
+            "SIGNUP": "open", "ALLOWED_ORIGINS": ",".join([here("PORT"), here("OIDC_PORT"), "http://localhost:3000"]),
             **{name: setting(name) for name in FREE_SETTINGS if setting(name)},
             "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
@@ -148,6 +149,21 @@ def make_data_key(kms, id, material):
     kms.create_alias(AliasName=DATA_KEY_ALIAS, TargetKeyId=id)
 
 
+def start_provider(state):
+    """An OpenID provider, in a thread of this process."""
+    values, api, issuer = local_secrets(state), here("PORT") + "/api/v1", here("OIDC_PORT")
+    ours = f"{api}/auth/oidc/local"
+    client = Client("tenantry", values["oidc-client-secret"], f"{ours}/callback", f"{issuer}/",
+                    f"{ours}/backchannel-logout", "tenantry-local")
+    provider = Provider(issuer, json.loads(values["oidc-key"]), client)
+    provider.serve(int(setting("OIDC_PORT")), api)
+    return provider
+
+
+def here(port):
+    return f"http://127.0.0.1:{setting(port)}"
+
+
 def local_secrets(state):
     """Kept in a file, since moto forgets: tokens and passwords stay good over a restart."""
     def base64url(data):
@@ -164,6 +180,7 @@ def local_secrets(state):
         "refresh-key": base64url(secrets.token_bytes(32)),
         "password-pepper": json.dumps({"current": 1, "keys": {"1": base64url(secrets.token_bytes(32))}}),
         "cursor-key": base64url(secrets.token_bytes(32)),
+        "oidc-key": json.dumps(new_key()), "oidc-client-secret": secrets.token_urlsafe(24),
         "data-key": json.dumps({"id": str(uuid.uuid4()), "material": base64.b64encode(secrets.token_bytes(32)).decode()}),
     }
     path = state / "secrets.json"

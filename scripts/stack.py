@@ -1,29 +1,30 @@
-"""The local stack: Postgres, Secrets Manager, KMS, and the functions behind one port.
+"""The local stack: Postgres, Secrets Manager, KMS, an OpenID provider, and the functions behind one port.
 
   stack.py run               the development stack, its state in .local/dev, until it is stopped
-  stack.py with NAME -- CMD  a throw-away stack in .local/NAME for as long as CMD runs
+  stack.py with NAME -- CMD  a throw-away stack in .local/NAME for as long as CMD runs; the functions too
+                             with --functions, at DEMO_URL
   stack.py exec -- CMD       CMD with the settings of the running development stack
   stack.py clean             drops the development stack's state
 """
 
 import argparse
-import json
+import contextlib
 import os
 import shlex
 import shutil
 import sys
 import time
 import tomllib
-import urllib.error
-import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
-from process import LOCAL, ROOT, call, fail, free_port, locked, managed, say, server, setting, write_private
-from servers import servers
+from demo import banner, http, seed
+from process import LOCAL, ROOT, call, fail, free_port, locked, managed, say, server, write_private
+from servers import servers, start_provider
 
 BIN = Path(sys.executable).parent
 MIGRATE = ["cargo", "run", "--quiet", "--bin", "ops", "--", '{"action":"migrate"}']
-DEMO = {"tenant": "demo", "email": "admin@demo.example", "password": "correct-horse-battery-staple"}
+PORTS = ("PORT", "PGPORT", "MOTO_PORT", "OIDC_PORT")
 # Taken away, so that a developer's own account is never reached by accident.
 REAL_ACCOUNT = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
@@ -35,6 +36,7 @@ def main():
     actions.add_parser("clean")
     actions.add_parser("exec").add_argument("command", nargs="+")
     with_ = actions.add_parser("with")
+    with_.add_argument("--functions", action="store_true")
     with_.add_argument("name")
     with_.add_argument("command", nargs="+")
     arguments = parser.parse_args()
@@ -47,50 +49,63 @@ def main():
     with managed():
         match arguments.action:
             case "run": run()
-            case "with": sys.exit(run_with(arguments.name, arguments.command))
+            case "with": sys.exit(run_with(arguments.name, arguments.command, arguments.functions))
             case "exec": execute(arguments.command)
             case "clean": clean()
 
 
 def run():
-    for name in ("PORT", "PGPORT", "MOTO_PORT"):
+    for name in PORTS:
         free_port(name)  # before minutes of building
-    with locked("dev") as state:
-        say("Building the functions")
-        if call(["cargo", "build", *(part for name in function_names() for part in ("--bin", name))]):
-            fail("the functions do not build")
-        say("Starting Postgres, Secrets Manager and KMS")
-        port, log = free_port("PORT"), state / "functions.log"
-        with servers(state, free_port("PGPORT"), free_port("MOTO_PORT"), durable=True) as (environment, postgres):
-            write_private(state / "env", "".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
-            say("Migrating the database")
-            with (state / "migrate.log").open("wb") as output:
-                if call(MIGRATE, environment, stdout=output):
-                    fail("the migration failed", state / "migrate.log")
-            say("Starting the functions")
-            watch = [BIN / "cargo-lambda", "lambda", "watch", "-A", "127.0.0.1", "-P", port]
-            with server(watch, log, env=os.environ | environment) as functions, log.open(errors="replace") as lines:
-                url = f"http://127.0.0.1:{port}"
-                await_ready(url, functions, log)
-                seed(url, log)
-                lines.seek(0, os.SEEK_END)
-                print(banner(url), flush=True)
-                while functions.poll() is None and postgres.poll() is None:
-                    print(lines.read(), end="", flush=True)
-                    time.sleep(0.2)
-                if functions.poll() is None:
-                    fail("Postgres ended", state / "postgres.log")
-                fail("cargo lambda watch ended", log)
+    with locked("dev") as state, everything(state, durable=True) as up, up.log.open(errors="replace") as lines:
+        lines.seek(0, os.SEEK_END)
+        print(banner(up.url, up.provider), flush=True)
+        while up.functions.poll() is None and up.postgres.poll() is None:
+            print(lines.read(), end="", flush=True)
+            time.sleep(0.2)
+        if up.functions.poll() is None:
+            fail("Postgres ended", state / "postgres.log")
+        fail("cargo lambda watch ended", up.log)
 
 
-def run_with(name, command):
+def run_with(name, command, functions):
     with locked(name) as state:
         shutil.rmtree(state)
         state.mkdir()
-        with servers(state, free_port(), free_port(), durable=False) as (environment, _):
-            status = call(command, environment)
+        if functions:
+            os.environ.update({"PORT": free_port(), "OIDC_PORT": free_port(), "AUTH_RATE_LIMIT_PER_MINUTE": "10000"})
+            with everything(state, durable=False) as up:
+                status = call(command, up.environment | {"DEMO_URL": up.url, "DEMO_PROVIDER": up.provider.issuer})
+        else:
+            with servers(state, free_port(), free_port(), durable=False) as (environment, _):
+                status = call(command, environment)
         shutil.rmtree(state)
         return status
+
+
+@contextlib.contextmanager
+def everything(state, durable):
+    """The servers and the functions, with the demo tenant."""
+    say("Building the functions")
+    if call(["cargo", "build", *(part for name in function_names() for part in ("--bin", name))]):
+        fail("the functions do not build")
+    say("Starting Postgres, Secrets Manager, KMS and an OpenID provider")
+    port, log = free_port("PORT"), state / "functions.log"
+    with servers(state, free_port("PGPORT"), free_port("MOTO_PORT"), durable) as (environment, postgres):
+        write_private(state / "env", "".join(f"{k}={shlex.quote(v)}\n" for k, v in environment.items()))
+        provider = start_provider(state)
+        say("Migrating the database")
+        with (state / "migrate.log").open("wb") as output:
+            if call(MIGRATE, environment, stdout=output):
+                fail("the migration failed", state / "migrate.log")
+        say("Starting the functions")
+        watch = [BIN / "cargo-lambda", "lambda", "watch", "-A", "127.0.0.1", "-P", port]
+        with server(watch, log, env=os.environ | environment) as functions:
+            url = f"http://127.0.0.1:{port}"
+            await_ready(url, functions, log)
+            seed(url, provider, log)
+            yield SimpleNamespace(url=url, provider=provider, environment=environment, log=log,
+                                  functions=functions, postgres=postgres)
 
 
 def execute(command):
@@ -121,45 +136,6 @@ def await_ready(url, functions, log):
             fail("cargo lambda watch ended", log)
         time.sleep(0.5)
     fail(f"the functions did not become ready: {status} {answer}", log)
-
-
-def seed(url, log):
-    status, answer = http(f"{url}/api/v1/auth/signup", {
-        "organization": {"slug": DEMO["tenant"], "name": "Demo Clinic"}, "email": DEMO["email"],
-        "password": DEMO["password"], "display_name": "Demo Admin"})
-    if status not in (201, 409):  # 409: it is there from an earlier run
-        fail(f"the demo tenant could not be made: {status} {answer}", log)
-
-
-def http(url, body=None):
-    request = urllib.request.Request(url, body and json.dumps(body).encode(), {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return None, str(error)
-
-
-def banner(url):
-    return f"""
-Tenantry is running at {url}
-
-  Documentation  README.md and docs/
-  Tenant         {DEMO["tenant"]}
-  E-mail         {DEMO["email"]}
-  Password       {DEMO["password"]}
-
-Paste these into another terminal:
-
-  curl -sSi {url}/api/v1/health/ready
-  TOKEN=$(curl -sS {url}/api/v1/auth/login -H 'Content-Type: application/json' -d '{json.dumps(DEMO)}' | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
-  curl -sSi {url}/api/v1/todos -H "Authorization: Bearer $TOKEN"
-
-Code is rebuilt when it changes. Ctrl-C stops everything; the data stay (`make clean-data` drops them).
-The functions' log follows.
-"""
 
 
 if __name__ == "__main__":

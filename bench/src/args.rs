@@ -15,7 +15,7 @@ Usage: cargo run --release -p bench -- [options]
 
   --quick            a smoke run: few starts and invocations, figures of no worth
   --only LIST        scenarios, by comma: init, live, list, create, session, login,
-                     signing, timing, size
+                     signing, provider, trail, timing, size
   --blocks N         how often each side has its turn (6; at least 3)
   --starts N         starts of each function, over all blocks (30)
   --invocations N    warm invocations in each block (300; logins a tenth; timing 200 at least)

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     audit::Action,
-    auth::{Caller, Identity, Permission, Subject, bearer_token},
+    auth::{Caller, Identity, Permission, Subject, TenantId, bearer_token},
     error::{Code, Error, Result},
     origin::Origin,
     rate_limit::{RateLimit, Standing},
@@ -79,14 +79,34 @@ pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next
     let _ = served.route.set(gate.route.path);
     let origin = request.extensions().get::<Origin>().cloned();
     if let Some(limit) = &gate.limit
-        && let Err(error) = admit_address(limit, origin, &served).await
+        && let Err(error) = admit_address(limit, origin.clone(), &served).await
     {
         return error.into_response();
     }
     match (&gate.app, gate.route.access) {
-        (_, Access::Public) => next.run(request).await,
+        (None, Access::Public) => next.run(request).await,
+        (Some(app), Access::Public) => {
+            let response = next.run(request).await;
+            let error = response.extensions().get::<Error>().cloned();
+            record_of_nobody(app, &gate.route, origin, error).await;
+            response
+        }
         (Some(app), access) => admit(app, access, &gate.route, &served, request, next).await,
         (None, _) => Error::new(Code::Internal).into_response(),
+    }
+}
+
+/// Records what a public route refused before its handler knew to whom, so that
+/// no attempt at a change goes without a record. Reads do.
+async fn record_of_nobody(app: &App, route: &Route, origin: Option<Origin>, error: Option<Error>) {
+    let unrecorded = error.filter(|error| !error.is_recorded());
+    if let (Some(error), Some(origin), true) = (unrecorded, origin, route.action.entry().records_success())
+        && is_recorded(&route.method, route.action, error.code())
+    {
+        app.db.settle(Some(&error)).await;
+        let identity = Identity { tenant: TenantId::NOBODY, user: None, session: None };
+        let (action, reason) = (route.action, error.code());
+        Refusal { action, reason, identity: &identity, object: None, origin: &origin }.record(&app.db).await;
     }
 }
 
@@ -127,7 +147,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     app.db.settle(error).await;
     let reason = error.map(Error::code);
     if let (Some(identity), Some(reason)) = (served.identity.get(), reason)
-        && is_recorded(&route.method, reason)
+        && is_recorded(&route.method, route.action, reason)
     {
         Refusal { action: route.action, reason, identity, object, origin: &origin }.record(&app.db).await;
     }

@@ -1,13 +1,30 @@
-//! The audit trail's vocabulary.
+//! The audit trail's vocabulary. `docs/AUDIT.md` tells the model,
+//! `docs/AUDIT_EVENTS.md` is made from what stands here.
 //!
-//! A success is recorded by `app.audit(object)` inside the write's own
-//! statement: it commits with the change or not at all. A refusal has no
+//! A success is recorded by `app.audit(object)` or `app.audit(object, details)`
+//! inside the write's own statement, or by
+//! [`crate::db::Transaction::commit_recorded`] where the details are known once
+//! it is done: it commits with the change or not at all. A refusal has no
 //! transaction to stand in; [`crate::refusal`] appends it by itself.
+//!
+//! A new action is a line here and, as the compiler will say, one in
+//! `audit/catalogue.rs`.
+
+mod catalogue;
+mod details;
+mod words;
+
+pub use catalogue::{Effect, Entry, Object};
+pub use details::{Detail, Details, DetailsKind, given};
+pub use words::{LogoutScope, ProviderField, TodoField, UserField};
+
+use serde::Deserialize;
 
 macro_rules! actions {
     ($($variant:ident = $name:literal;)*) => {
         /// What a route does, as the audit trail names it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub enum Action {
             $(#[doc = concat!("`", $name, "`.")] $variant,)*
         }
@@ -23,6 +40,14 @@ macro_rules! actions {
             }
         }
     };
+}
+
+impl TryFrom<String> for Action {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == name).ok_or("must be an action of the catalogue")
+    }
 }
 
 actions! {
@@ -54,6 +79,10 @@ actions! {
     UsersDelete = "users.delete";
     UsersDeactivate = "users.deactivate";
     UsersActivate = "users.activate";
+    AuditEvents = "audit.events";
+    AuditVerify = "audit.verify";
+    AuditExport = "audit.export";
+    AuditCheckpoints = "audit.checkpoints";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

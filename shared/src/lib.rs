@@ -9,9 +9,10 @@
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
 //! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
 //! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
-//! 10. `fetch` (feature `federation`): the one way out, to identity providers.
-//! 11. `kms` and `crypto` (feature `kms`): what is encrypted, per tenant.
-//! 12. [`mod@error`]: the registry of error codes and its wire forms.
+//! 10. `session` (feature `signing`): how a session begins, and its tokens.
+//! 11. `fetch` (feature `federation`): the one way out, to identity providers.
+//! 12. `kms` and `crypto` (feature `kms`): what is encrypted, per tenant.
+//! 13. [`mod@error`]: the registry of error codes and its wire forms.
 //!
 //! `docs/ARCHITECTURE.md` tells the same story with its reasons.
 
@@ -45,6 +46,8 @@ pub mod rate_limit;
 pub mod refusal;
 pub mod routes;
 pub mod secrets;
+#[cfg(feature = "signing")]
+pub mod session;
 pub mod start;
 pub mod telemetry;
 #[cfg(feature = "testing")]

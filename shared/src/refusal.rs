@@ -61,25 +61,28 @@ impl Refusal<'_> {
     }
 }
 
-/// Every refusal of a change, every denial, every reach for a thing that is
-/// not there, which may be another tenant's, and everything stored that does
+/// Every refusal of a change or of a protected read, every denial, every reach
+/// for a thing that is not there, which may be another tenant's, and everything stored that does
 /// not decrypt, which may have been tampered with. Not what an outage refused:
 /// the record would fail with it. Nor attempts while an account is locked: the
 /// lock itself is recorded ([`crate::lockout`]), and a trail is not to be flooded.
-pub(crate) fn is_recorded(method: &Method, reason: Code) -> bool {
+pub(crate) fn is_recorded(method: &Method, action: Action, reason: Code) -> bool {
     match reason.status() {
         _ if reason == Code::TooManyFailedAttempts => false,
         StatusCode::SERVICE_UNAVAILABLE => false,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-        _ => matches!(reason, Code::NotFound | Code::Undecryptable) || !matches!(*method, Method::GET | Method::HEAD),
+        _ if matches!(reason, Code::NotFound | Code::Undecryptable) => true,
+        _ => action.entry().records_success() || !matches!(*method, Method::GET | Method::HEAD),
     }
 }
 
-/// Records a refusal on a public route, whose handler alone knows of whom.
+/// Records a refusal on a public route, whose handler alone knows of whom: what
+/// no handler recorded, the access check does, in the trail of `nobody`.
 pub async fn refuse(app: &App, action: Action, identity: &Identity, origin: &Origin, error: Error) -> Error {
     if error.code().status() != StatusCode::SERVICE_UNAVAILABLE {
         app.db.settle(Some(&error)).await;
         Refusal { action, reason: error.code(), identity, object: None, origin }.record(&app.db).await;
+        return error.recorded();
     }
     error
 }

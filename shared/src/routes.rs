@@ -33,7 +33,32 @@ impl<G: Group> Routes<G> {
     }
 
     /// Adds a route. `action` names it in the audit trail: a refusal is
-    /// recorded under it, and so is a change (by `app.audit` in its statement).
+    /// recorded under it, and so is a change (by `app.audit` in its statement)
+    /// or a protected read, as the catalogue says ([`Action::entry`]).
+    ///
+    /// A route without its access, or without its action, does not compile:
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use shared::{Routes, access::Access, app::Group, audit::Action};
+    /// fn routes<G: Group>() -> Routes<G> {
+    ///     Routes::new().route(Method::POST, "/notes", Access::AnyCaller, Action::TodosCreate, || async { "noted" })
+    /// }
+    /// ```
+    /// ```compile_fail,E0061
+    /// # use http::Method;
+    /// # use shared::{Routes, access::Access, app::Group, audit::Action};
+    /// fn routes<G: Group>() -> Routes<G> {
+    ///     Routes::new().route(Method::POST, "/notes", Access::AnyCaller, || async { "noted" })
+    /// }
+    /// ```
+    /// ```compile_fail,E0061
+    /// # use http::Method;
+    /// # use shared::{Routes, access::Access, app::Group, audit::Action};
+    /// fn routes<G: Group>() -> Routes<G> {
+    ///     Routes::new().route(Method::POST, "/notes", Action::TodosCreate, || async { "noted" })
+    /// }
+    /// ```
     #[must_use]
     pub fn route<H, T>(mut self, method: Method, path: &'static str, access: Access, action: Action, handler: H) -> Self
     where

@@ -1,12 +1,13 @@
 //! What must hold not once but every time: refresh races over real processes,
-//! and access tokens changed in a hundred thousand ways.
+//! access tokens changed in a hundred thousand ways, a flood of unknown keys.
 //!
 //! In reading order: `refresh` races, `tokens` sends mutants, which
-//! `tokens::mutant` makes, and `lockout` runs the long form of a test of
-//! `auth`. docs/THREATS.md says which rows they are.
+//! `tokens::mutant` makes, `kids` floods a provider's key cache, and `lockout`
+//! runs the long form of a test of `auth`. docs/THREATS.md says which rows they are.
 
 mod args;
 mod chance;
+mod kids;
 mod lockout;
 mod refresh;
 mod tokens;
@@ -61,8 +62,18 @@ fn run(part: &str, args: &Args) -> Result<()> {
     match part {
         "refresh" => runtime.block_on(refresh::run(args.races)),
         "tokens" => runtime.block_on(tokens::run(args.mutants, args.seed)),
+        "kids" => runtime.block_on(kids::run(args.kids)),
         _ => lockout::run(),
     }
+}
+
+/// A function's binary, beside this one.
+fn binary(function: &str) -> Result<String> {
+    let binary = std::env::current_exe()?.with_file_name(function);
+    if !binary.is_file() {
+        return Err(format!("{} is not built: cargo build --package {function}", binary.display()).into());
+    }
+    Ok(binary.to_str().ok_or("the target directory's name is not UTF-8")?.to_owned())
 }
 
 /// Says on stdout what came of it.

@@ -62,12 +62,8 @@ async fn start(database: &TestDatabase) -> Result<Vec<Process>> {
     ] {
         environment.push((name.to_owned(), value));
     }
-    let binary = std::env::current_exe()?.with_file_name("auth");
-    if !binary.is_file() {
-        return Err(format!("{} is not built: cargo build --package auth", binary.display()).into());
-    }
-    let binary = binary.to_str().ok_or("the target directory's name is not UTF-8")?;
-    Ok((0..PROCESSES).map(|_| Process::start(binary, &[], &environment)).collect())
+    let binary = crate::binary("auth")?;
+    Ok((0..PROCESSES).map(|_| Process::start(&binary, &[], &environment)).collect())
 }
 
 /// Signs an organization up, and its admin in until there are enough sessions.

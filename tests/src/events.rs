@@ -66,6 +66,7 @@ async fn reaches_its_route<G: Group>(group: &str, routes: fn() -> Routes<G>) {
 
 #[tokio::test]
 async fn every_event_reaches_its_own_route() {
+    reaches_its_route("audit", audit::routes).await;
     reaches_its_route("auth", auth::routes).await;
     reaches_its_route("health", health::routes).await;
     reaches_its_route("tenants", tenants::routes).await;

@@ -86,8 +86,8 @@ async fn a_client_signs_up_and_in_keeps_todos_and_signs_out_and_no_other_tenant_
             SELECT e.*, lag(hash, 1, decode(repeat('00', 32), 'hex')) OVER chain AS before, row_number() OVER chain AS n
               FROM audit_events e WINDOW chain AS (PARTITION BY tenant_id ORDER BY seq)) AS e
          WHERE seq <> n OR prev_hash <> before
-            OR hash <> app.audit_hash(prev_hash, tenant_id, seq, at, action, outcome, reason, actor_id, session_id,
-                                      object_id, source_address, request_id)";
+            OR hash <> app.audit_hash(version, prev_hash, tenant_id, seq, at, action, outcome, reason, actor_id, session_id,
+                                      object_id, source_address, request_id, details)";
     let mut superuser = api.auth.superuser().await;
     assert_eq!(sqlx::query_scalar::<_, i64>(broken).fetch_one(&mut superuser).await.unwrap(), 0);
     let actions: Vec<String> =

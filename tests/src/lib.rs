@@ -1,9 +1,11 @@
 //! Tests that see every function at once: the events, the template's routes,
-//! a journey from one function to the next, what an admin does to a user, and the clean-up under them. Nothing of it is shipped.
+//! a journey from one function to the next, what an admin does to a user, what
+//! each route records, and the clean-up under them. Nothing of it is shipped.
 #![cfg(test)]
 
 mod administration;
 mod clean_up;
+mod coverage;
 mod events;
 mod journey;
 mod permissions;
@@ -14,6 +16,7 @@ use shared::access::Route;
 /// Every group that has routes, and what it declares. A new group is added here.
 fn groups() -> Vec<(&'static str, Vec<Route>)> {
     vec![
+        ("audit", audit::routes().list().to_vec()),
         ("auth", auth::routes().list().to_vec()),
         ("health", health::routes().list().to_vec()),
         ("tenants", tenants::routes().list().to_vec()),

@@ -1,9 +1,11 @@
 //! What is measured against what, and the goals.
 
 mod init;
+mod provider;
 mod signing;
 mod size;
 mod timing;
+mod trail;
 mod warm;
 
 use crate::args::Args;
@@ -13,7 +15,8 @@ use crate::setting::{Distance, Setting, variable};
 use crate::{Result, progress};
 
 /// The scenarios' names.
-pub(crate) const NAMES: [&str; 9] = ["init", "live", "list", "create", "session", "login", "signing", "timing", "size"];
+pub(crate) const NAMES: [&str; 11] =
+    ["init", "live", "list", "create", "session", "login", "signing", "provider", "trail", "timing", "size"];
 
 const HELLO: &str = "floor-hello";
 const SELECT: &str = "floor-select";
@@ -41,6 +44,12 @@ pub(crate) fn run(args: &Args, setting: &Setting) -> Result<Report> {
     warm::run(args, setting, &mut report)?;
     if args.wants("signing") {
         signing::run(args, setting, &mut report)?;
+    }
+    if args.wants("provider") {
+        provider::run(args, setting, &mut report)?;
+    }
+    if args.wants("trail") {
+        trail::run(args, setting, &mut report)?;
     }
     if args.wants("timing") {
         timing::run(args, setting, &mut report)?;

@@ -9,7 +9,7 @@ use shared::auth::{Algorithm, GeneratedKey, LocalKey, PublishedKey, SigningKey};
 use crate::args::Args;
 use crate::event::{Body, Event};
 use crate::function::Function;
-use crate::report::Report;
+use crate::report::{Part, Report};
 use crate::secrets::Endpoint;
 use crate::session::signup;
 use crate::setting::{Distance, Setting};
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, setting: &Setting, report: &mut Report) -> Result
         }
     }
     for signer in signers {
-        report.signer(signer.label, &signer.times.into_iter().collect::<Times>(), signer.alone);
+        report.cryptography(Part::Signing, signer.label, &signer.times.into_iter().collect::<Times>(), signer.alone);
     }
     Ok(())
 }

@@ -89,8 +89,8 @@ enum Kind {
 
 impl Presented {
     async fn read(auth: &Auth, text: &str) -> Result<Option<Self>> {
-        if let Some(token) = auth.refresh_tokens.decode(text) {
-            let kind = Kind::Refresh(auth.refresh_tokens.hash(&token));
+        if let Some(token) = auth.sessions.refresh_tokens.decode(text) {
+            let kind = Kind::Refresh(auth.sessions.refresh_tokens.hash(&token));
             return Ok(Some(Self { tenant: token.tenant.as_uuid(), session: token.session, kind }));
         }
         let token = auth.app.verifier.introspect(text, auth.app.clock.now()).await?;

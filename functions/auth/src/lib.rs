@@ -1,7 +1,7 @@
 //! Accounts and sessions: sign-up, sign-in, refresh, sign-out, and the
 //! keys of our tokens.
 
-mod allowed_origins;
+#[cfg(test)]
 mod cookie;
 mod device;
 mod introspect;
@@ -13,6 +13,7 @@ mod password;
 mod rate_limit;
 mod refresh;
 mod revoke;
+#[cfg(test)]
 mod session;
 mod sessions;
 #[cfg(test)]
@@ -21,7 +22,6 @@ mod signup;
 mod state;
 #[cfg(test)]
 mod trial;
-mod user;
 mod well_known;
 
 use http::Method;

@@ -13,17 +13,17 @@ use shared::{
     lockout::{Attempted, Reserved},
     origin::Origin,
     password::TypedPassword,
+    session::{
+        Begun, Tokens,
+        cookie::{SetCookie, Transport},
+    },
     text::{Email, Slug},
 };
 use uuid::Uuid;
 
 use right_password::{RightPassword, Signed, Verified};
 
-use crate::{
-    Auth,
-    cookie::{SetCookie, Transport},
-    session::{self, Begun, Tokens},
-};
+use crate::Auth;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +46,7 @@ pub(crate) async fn login(
 ) -> Result<(SetCookie, Json<Tokens>)> {
     let Login { tenant, email, password, transport } = request;
     if transport == Transport::Cookie {
-        auth.allowed_origins.check(&headers)?;
+        auth.sessions.allowed_origins.check(&headers)?;
     }
     let attempted = Attempted::account(&tenant, &email);
     let account = account(&auth, &attempted, &tenant, &email).await?;
@@ -69,7 +69,7 @@ pub(crate) async fn login(
         return Err(reserved.refuse(&auth.app, Action::AuthLogin, &refused, &origin, code).await);
     };
     let Begun { token, user } = begun;
-    let mut tokens = session::tokens(&auth, access, &token, REFRESH_TOKEN_LIFE, user);
+    let mut tokens = auth.sessions.tokens(access, &token, REFRESH_TOKEN_LIFE, user);
     transaction.commit().await?;
     Ok((transport.carry(&mut tokens), Json(tokens)))
 }

@@ -3,9 +3,12 @@
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use shared::{Caller, Code, Db, Result, extract::Query};
-
-use crate::cookie::{self, SetCookie};
+use shared::{
+    Caller, Code, Db, Result,
+    audit::{Details, LogoutScope},
+    extract::Query,
+    session::cookie::{self, SetCookie},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +29,16 @@ enum Scope {
     Global,
 }
 
+impl From<Scope> for LogoutScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Local => Self::Local,
+            Scope::Others => Self::Others,
+            Scope::Global => Self::Global,
+        }
+    }
+}
+
 /// Ends sessions of the caller, at once and on every function.
 pub(crate) async fn logout(
     caller: Caller,
@@ -34,18 +47,18 @@ pub(crate) async fn logout(
     Query(Parameters { scope }): Query<Parameters>,
 ) -> Result<(SetCookie, StatusCode)> {
     let mut transaction = db.begin(&caller).await?;
-    sqlx::query!(
+    let ended = sqlx::query_scalar!(
         r#"WITH others AS (
                -- First, since it locks the user's row: two that end several would run into each other.
-               SELECT CASE WHEN $5::boolean THEN app.end_other_sessions($2, $3) END AS ended
+               SELECT CASE WHEN $5::boolean THEN app.end_other_sessions($2, $3) ELSE 0 END AS ended
            ), own AS (
                UPDATE sessions SET ended_at = now() FROM others
                 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ended_at IS NULL AND $4::boolean
                RETURNING id
            )
-           -- Once they have ended: the head of the trail is locked last.
            -- Of two that end the session at once, one did, and is recorded.
-           SELECT app.audit($3) AS seq FROM others, (SELECT count(*) AS ended FROM own) AS own
+           SELECT (others.ended + own.ended)::integer AS "ended!"
+             FROM others, (SELECT count(*) AS ended FROM own) AS own
             WHERE own.ended = 1 OR NOT $4::boolean"#,
         caller.tenant_id(),
         caller.user_id(),
@@ -56,7 +69,8 @@ pub(crate) async fn logout(
     .fetch_optional(&mut transaction)
     .await?
     .ok_or(Code::SessionEnded)?;
-    transaction.commit().await?;
+    let details = Details::LoggedOut { scope: scope.into(), sessions_ended: ended.unsigned_abs() };
+    transaction.commit_recorded(caller.action(), caller.session_id(), &details).await?;
     let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
     Ok((cookie, StatusCode::NO_CONTENT))
 }
@@ -95,11 +109,11 @@ mod tests {
 
     #[tokio::test]
     async fn each_scope_ends_what_it_says_at_once() {
-        for (query, expected) in [
-            ("", [false, true, true]),
-            ("?scope=local", [false, true, true]),
-            ("?scope=others", [true, false, false]),
-            ("?scope=global", [false, false, false]),
+        for (query, expected, details) in [
+            ("", [false, true, true], r#"{"scope":"local","sessions_ended":1}"#),
+            ("?scope=local", [false, true, true], r#"{"scope":"local","sessions_ended":1}"#),
+            ("?scope=others", [true, false, false], r#"{"scope":"others","sessions_ended":2}"#),
+            ("?scope=global", [false, false, false], r#"{"scope":"global","sessions_ended":3}"#),
         ] {
             let app = TestApp::start(crate::routes()).await;
             let one = acme(&app).await;
@@ -113,7 +127,21 @@ mod tests {
             let records: Vec<_> = trail.iter().filter(|record| record.0 == "auth.logout").collect();
             assert_eq!(records.len(), 1, "{query}");
             assert_eq!(records[0].1, "success");
+            assert_eq!(app.details(tenant, "auth.logout").await, [details]);
         }
+    }
+
+    #[tokio::test]
+    async fn l3_a_sign_out_that_cannot_be_recorded_ends_nothing() {
+        let app = TestApp::start(crate::routes()).await;
+        let one = acme(&app).await;
+        let two = another_session(&app).await;
+        sql(&app, "ALTER TABLE audit_events ADD CONSTRAINT full_up CHECK (details IS NULL) NOT VALID").await;
+        let answer = app.send(logout("?scope=global", &one.access)).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (503, "SYS_002"));
+        assert_eq!(alive(&app, &[&one, &two]).await, [true, true]);
+        sql(&app, "ALTER TABLE audit_events DROP CONSTRAINT full_up").await;
+        assert_eq!(app.send(logout("?scope=global", &one.access)).await.status, 204);
     }
 
     #[tokio::test]

@@ -2,13 +2,10 @@
 
 use axum::extract::State;
 use serde::Serialize;
-use shared::{Caller, Db, Result, auth::Permission, extract::Json};
+use shared::{Caller, Db, Result, auth::Permission, extract::Json, user::User};
 use uuid::Uuid;
 
-use crate::{
-    sessions::{Row, Session},
-    user::User,
-};
+use crate::sessions::{Row, Session};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Me {
@@ -103,6 +100,7 @@ mod tests {
             "identity_providers:write",
             "users:read",
             "users:write",
+            "audit:read",
             "todos:read",
             "todos:write"
           ],

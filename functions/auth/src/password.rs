@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use shared::{
     Caller, Code, Error, Result,
+    audit::Details,
     extract::Json,
     lockout::Attempted,
     password::{NewPassword, TypedPassword},
@@ -41,7 +42,7 @@ pub(crate) async fn password(
     }
     let hash = auth.passwords.hash(&new_password).await?;
     let mut transaction = auth.app.db.begin(&caller).await?;
-    sqlx::query!(
+    let ended = sqlx::query_scalar!(
         r#"WITH cleared AS (
                -- First, as a sign-in locks the counter, then the user. Undone where nothing changes.
                SELECT app.clear_attempts($6) AS attempts
@@ -50,8 +51,8 @@ pub(crate) async fn password(
                UPDATE users SET password_hash = $3 FROM cleared
                 WHERE tenant_id = $1 AND id = $2 AND password_hash = $4
                RETURNING id
-           ), ended AS (SELECT app.end_other_sessions(id, $5) AS sessions FROM changed)
-           SELECT app.audit(id) AS seq FROM changed, ended"#,
+           )
+           SELECT app.end_other_sessions(id, $5)::integer AS "ended!" FROM changed"#,
         caller.tenant_id(),
         caller.user_id(),
         hash,
@@ -62,7 +63,8 @@ pub(crate) async fn password(
     .fetch_optional(&mut transaction)
     .await?
     .ok_or(Code::InvalidCredentials)?;
-    transaction.commit().await?;
+    let details = Details::SessionsEnded { sessions_ended: ended.unsigned_abs() };
+    transaction.commit_recorded(caller.action(), caller.user_id(), &details).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

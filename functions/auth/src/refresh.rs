@@ -12,13 +12,13 @@ use shared::{
     extract::{Json, if_given},
     origin::Origin,
     refusal::refuse,
+    session::{
+        Tokens,
+        cookie::{self, SetCookie, Transport},
+    },
 };
 
-use crate::{
-    Auth,
-    cookie::{self, SetCookie, Transport},
-    session::Tokens,
-};
+use crate::Auth;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,9 +55,9 @@ async fn yield_successor(
     headers: &HeaderMap,
     origin: &Origin,
 ) -> Result<Tokens> {
-    let token = auth.refresh_tokens.decode(text);
+    let token = auth.sessions.refresh_tokens.decode(text);
     if transport == Transport::Cookie
-        && let Err(error) = auth.allowed_origins.check(headers)
+        && let Err(error) = auth.sessions.allowed_origins.check(headers)
     {
         // A foreign page does not learn what the cookie is worth.
         let Some(token) = token else { return Err(error) };

@@ -43,7 +43,7 @@ pub(crate) async fn revoke(State(auth): State<Auth>, origin: Origin, Form(asked)
 
 /// Whose session it is, by a token whose signature, or tag, is good.
 async fn holder(auth: &Auth, text: &str) -> Result<Option<Identity>> {
-    if let Some(token) = auth.refresh_tokens.decode(text) {
+    if let Some(token) = auth.sessions.refresh_tokens.decode(text) {
         return Ok(Some(Identity { tenant: token.tenant, user: None, session: Some(token.session) }));
     }
     let token = auth.app.verifier.introspect(text, auth.app.clock.now()).await?;

@@ -11,16 +11,16 @@ use shared::{
     extract::Json,
     origin::Origin,
     password::NewPassword,
+    session::{
+        Begun, By, Tokens, Verified,
+        cookie::{SetCookie, Transport},
+    },
     text::{Email, Slug, Text},
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{
-    Auth,
-    cookie::{SetCookie, Transport},
-    session::{self, Begun, Tokens},
-};
+use crate::Auth;
 
 type Name = Text<1, 200>;
 
@@ -76,7 +76,7 @@ pub(crate) async fn signup(
         return Err(Code::SignupClosed.into());
     }
     if request.transport == Transport::Cookie {
-        auth.allowed_origins.check(&headers)?;
+        auth.sessions.allowed_origins.check(&headers)?;
     }
     request.password.check_against("password", &request.names())?;
     let hash = auth.passwords.hash(&request.password).await?;
@@ -86,10 +86,11 @@ pub(crate) async fn signup(
     let mut transaction = auth.app.db.begin_as(&identity, Action::AuthSignup, &origin).await?;
     create(&mut transaction, &identity, &request, &hash, now).await?;
     let role = Role::Admin.as_str();
-    let access = session::access_token(&auth, &identity, role, now).await?;
-    let begun = session::begin(&auth, &mut transaction, &identity, &origin, (&hash, role), now).await?;
+    let access = auth.sessions.access_token(&identity, role, now).await?;
+    let verified = Verified { role, by: By::Password(&hash) };
+    let begun = auth.sessions.begin(&mut transaction, &identity, &origin, verified, now).await?;
     let Begun { token, user } = begun.ok_or(Code::Internal)?;
-    let mut tokens = session::tokens(&auth, access, &token, REFRESH_TOKEN_LIFE, user);
+    let mut tokens = auth.sessions.tokens(access, &token, REFRESH_TOKEN_LIFE, user);
     transaction.commit().await?;
     let cookie = request.transport.carry(&mut tokens);
     let Organization { slug, name } = request.organization;

@@ -63,8 +63,8 @@ async fn t2_another_tenants_provider_is_the_same_404_on_every_route_and_recorded
             |id: &str| (route.action.as_str().into(), "failure".into(), Some("RES_001".into()), id.parse().ok());
         assert_eq!(trail[trail.len() - 2..], [record(foreign), record(&unknown)], "{name}");
     }
-    assert_eq!(app.send(Event::get(&path(&hers)).bearer(&ada.token)).await.json(), hers);
     assert_eq!(app.trail(ada.tenant).await.len(), 1, "her own registration");
+    assert_eq!(app.send(Event::get(&path(&hers)).bearer(&ada.token)).await.json(), hers);
 }
 
 /// The rows that a handler's own SQL finds, with `from` replaced by `to`.
@@ -91,7 +91,8 @@ async fn t2_row_level_security_holds_without_the_where() {
     for (provider, count) in [(&hers, 0), (&mine, 1)] {
         let id: Uuid = provider["id"].as_str().unwrap().parse().unwrap();
         let query = sqlx::query_scalar::<_, Value>(AssertSqlSafe(read.clone())).bind(eve.tenant).bind(eve.session);
-        let found = query.bind(id).fetch_one(&mut runtime).await.unwrap();
+        let query = query.bind(id).bind("identity_providers.read").bind("trace-1").bind(None::<String>);
+        let found = query.fetch_one(&mut runtime).await.unwrap();
         assert_eq!(found.as_array().unwrap().len(), count);
     }
     // Writes that name no tenant.

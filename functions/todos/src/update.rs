@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::{
     Caller, Code, Db, Result,
+    audit::{Details, TodoField, given},
     clock::SharedClock,
     etag::IfMatch,
     extract::{Change, Json, Path, Rfc3339, if_given},
@@ -27,6 +28,18 @@ pub(crate) struct Changes {
     completed: Option<bool>,
     #[serde(default)]
     due_at: Change<Rfc3339>,
+}
+
+impl Changes {
+    fn details(&self) -> Details {
+        let fields = given(&[
+            (TodoField::Title, self.title.is_some()),
+            (TodoField::Notes, self.notes.is_given()),
+            (TodoField::Completed, self.completed.is_some()),
+            (TodoField::DueAt, self.due_at.is_given()),
+        ]);
+        Details::TodoChanged { fields }
+    }
 }
 
 /// Changes one of the caller's own todos.
@@ -55,7 +68,7 @@ pub(crate) async fn update(
                       updated_at = $10
                 WHERE tenant_id = $1 AND owner_id = $2 AND id = $3
                RETURNING *
-           ), audited AS (SELECT app.audit(id) FROM todo)
+           ), audited AS (SELECT app.audit(id, $11) FROM todo)
            SELECT id, title, notes_ciphertext, completed, due_at, version, created_at, updated_at FROM todo, audited"#,
         caller.tenant_id(),
         caller.user_id(),
@@ -67,6 +80,7 @@ pub(crate) async fn update(
         changes.due_at.is_given(),
         changes.due_at.value().map(|due| due.0),
         clock.now(),
+        changes.details().text_for(caller.action()),
     )
     .fetch_optional(&mut transaction)
     .await?
@@ -118,6 +132,10 @@ mod tests {
         let id = created["id"].as_str().and_then(|id| id.parse().ok());
         assert_eq!(trail.len(), 4, "a record for each change");
         assert!(trail[1..].iter().all(|record| *record == ("todos.update".into(), "success".into(), None, id)));
+        assert_eq!(
+            app.details(ada.tenant, "todos.update").await,
+            [r#"{"fields":["completed"]}"#, r#"{"fields":["notes","due_at"]}"#, r#"{"fields":["title"]}"#]
+        );
     }
 
     #[tokio::test]

@@ -19,6 +19,10 @@ use crate::{
 pub struct TenantId(Uuid);
 
 impl TenantId {
+    /// The tenant whose trail takes what was refused to somebody of whom no
+    /// tenant is known. It has no users (ADR 9).
+    pub const NOBODY: Self = Self(Uuid::nil());
+
     pub(crate) const fn verified(id: Uuid) -> Self {
         Self(id)
     }

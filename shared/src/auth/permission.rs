@@ -49,6 +49,7 @@ permissions! {
     IdentityProvidersWrite = "identity_providers:write", from Admin;
     UsersRead = "users:read", from Admin;
     UsersWrite = "users:write", from Admin;
+    AuditRead = "audit:read", from Admin;
     TodosRead = "todos:read", from Viewer;
     TodosWrite = "todos:write", from Viewer;
 }

@@ -6,6 +6,8 @@ mod role_map;
 #[cfg(feature = "kms")]
 mod secret;
 mod settings;
+#[cfg(feature = "signing")]
+mod sign_in;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

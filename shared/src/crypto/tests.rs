@@ -92,7 +92,10 @@ async fn e1_what_was_moved_is_refused_wherever_it_went_and_the_log_says_where_it
     for altered in [vec![], vec![0; 96], vec![1; 97], vec![2; 200], stored[1..].to_vec(), b"before noon".to_vec()] {
         assert_eq!(code(one.open(ada, here, &altered).await), Code::Undecryptable);
     }
-    assert!(crate::refusal::is_recorded(&http::Method::GET, Code::Undecryptable), "of a read, too");
+    assert!(
+        crate::refusal::is_recorded(&http::Method::GET, crate::audit::Action::TodosRead, Code::Undecryptable),
+        "of a read, too"
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ struct Inner {
     fields: Vec<FieldError>,
     retry_after_seconds: Option<u64>,
     token_sent: bool,
+    recorded: bool,
     counted_as: Option<&'static str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -50,6 +51,7 @@ impl Error {
             fields: Vec::new(),
             retry_after_seconds: None,
             token_sent: false,
+            recorded: false,
             counted_as: None,
             source: None,
         }))
@@ -90,6 +92,16 @@ impl Error {
     #[must_use]
     pub(crate) fn token_sent(self) -> Self {
         self.with(|inner| inner.token_sent = true)
+    }
+
+    /// Notes that it stands in a trail already.
+    #[must_use]
+    pub fn recorded(self) -> Self {
+        self.with(|inner| inner.recorded = true)
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.0.recorded
     }
 
     /// Has the request's line in the log count it as the metric `name`.

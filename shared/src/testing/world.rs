@@ -263,6 +263,15 @@ impl<G: Group> TestApp<G> {
             .await
             .unwrap()
     }
+
+    /// The details of a tenant's successes of one action, oldest first.
+    pub async fn details(&self, tenant: Uuid, action: &str) -> Vec<String> {
+        let sql = "SELECT details FROM audit_events
+                    WHERE tenant_id = $1 AND action = $2 AND outcome = 'success' ORDER BY seq";
+        let details: Vec<Option<String>> =
+            sqlx::query_scalar(sql).bind(tenant).bind(action).fetch_all(&mut self.superuser().await).await.unwrap();
+        details.into_iter().map(Option::unwrap_or_default).collect()
+    }
 }
 
 /// What every function may read, by the names that the tests have for it.

@@ -8,13 +8,11 @@ use shared::{
     lockout::Attempted,
     origin::Origin,
     password::TypedPassword,
+    session::{self, Begun, By},
 };
 use time::OffsetDateTime;
 
-use crate::{
-    Auth,
-    session::{self, Begun},
-};
+use crate::Auth;
 
 /// Whose password it is, and where the attempt was counted.
 pub(super) struct RightPassword<'a> {
@@ -77,13 +75,13 @@ impl RightPassword<'_> {
         let Verified { hash, role } = verified;
         // Before the transaction begins, since both may take longer than all of it.
         let renewed = auth.passwords.upgrade(password, hash).await?;
-        let access = session::access_token(auth, identity, role, now).await?;
+        let access = auth.sessions.access_token(identity, role, now).await?;
         let mut transaction = auth.app.db.begin_signed_in(identity, Action::AuthLogin, origin, attempted).await?;
         if let Some(renewed) = &renewed {
             self.replace(&mut transaction, hash, renewed).await?;
         }
-        let current = (renewed.as_deref().unwrap_or(hash), &**role);
-        if let Some(begun) = session::begin(auth, &mut transaction, identity, origin, current, now).await? {
+        let current = session::Verified { role, by: By::Password(renewed.as_deref().unwrap_or(hash)) };
+        if let Some(begun) = auth.sessions.begin(&mut transaction, identity, origin, current, now).await? {
             return Ok(Outcome::Begun(Box::new(Signed { transaction, access, begun })));
         }
         let current = self.current(&mut transaction).await?;

@@ -33,6 +33,7 @@ async fn a_new_password_ends_the_other_sessions_and_opens_new_ones() {
     let user = answer.request_line()["user_id"].as_str().unwrap().parse().ok();
     let changed = ("auth.password".into(), "success".into(), None, user);
     assert_eq!(app.trail(tenant).await.iter().filter(|record| **record == changed).count(), 1);
+    assert_eq!(app.details(tenant, "auth.password").await, [r#"{"sessions_ended":1}"#]);
     for text in [dump(&app).await, format!("{:?}", answer.log)] {
         assert!(!text.contains(NEW) && !text.contains(PASSWORD));
     }

@@ -7,15 +7,13 @@ use shared::{
     db::Transaction,
     origin::Origin,
     refusal::refuse,
+    session::Tokens,
+    user::User,
 };
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::{
-    Auth,
-    session::{self, Tokens},
-    user::User,
-};
+use crate::Auth;
 
 /// How long a token that was just rotated yields its successor once more: two
 /// tabs, or an answer that was lost.
@@ -38,14 +36,14 @@ pub(super) async fn rotate(auth: &Auth, token: &RefreshToken, origin: &Origin) -
         Verdict::Reused => {
             end(&mut transaction, token, session.user_id).await?;
             transaction.commit().await?;
-            return Err(Error::new(Code::InvalidRefreshToken).counted_as("refresh_token_reused"));
+            return Err(Error::new(Code::InvalidRefreshToken).counted_as("refresh_token_reused").recorded());
         }
     }
     let identity = Identity { user: Some(session.user_id), ..identity };
-    let access = session::access_token(auth, &identity, &session.role, now).await?;
+    let access = auth.sessions.access_token(&identity, &session.role, now).await?;
     let user = used(&mut transaction, &successor, session.user_id, now).await?;
     transaction.commit().await?;
-    Ok(session::tokens(auth, access, &successor, session.life_of_successor(now), user))
+    Ok(auth.sessions.tokens(access, &successor, session.life_of_successor(now), user))
 }
 
 /// What a token of a live session is worth.
@@ -99,7 +97,7 @@ async fn session_of(auth: &Auth, transaction: &mut Transaction, token: &RefreshT
         token.tenant.as_uuid(),
         token.session,
         token.generation,
-        &auth.refresh_tokens.hash(token),
+        &auth.sessions.refresh_tokens.hash(token),
     )
     .fetch_optional(&mut *transaction)
     .await?;
@@ -124,7 +122,7 @@ async fn issue(
         successor.tenant.as_uuid(),
         successor.session,
         successor.generation,
-        &auth.refresh_tokens.hash(successor),
+        &auth.sessions.refresh_tokens.hash(successor),
         now,
         now + REFRESH_TOKEN_LIFE,
     )

@@ -213,8 +213,8 @@ async fn a_successor_lives_no_longer_than_its_session() {
 async fn what_we_did_not_make_is_refused_alike() {
     let app = TestApp::start(crate::routes()).await;
     let pair = acme(&app).await;
-    let good = app.group.refresh_tokens.decode(&pair.refresh).unwrap();
-    let made = |token: RefreshToken| app.group.refresh_tokens.encode(&token);
+    let good = app.group.sessions.refresh_tokens.decode(&pair.refresh).unwrap();
+    let made = |token: RefreshToken| app.group.sessions.refresh_tokens.encode(&token);
     let mut forged = pair.refresh.clone();
     forged.replace_range(..1, if forged.starts_with('A') { "B" } else { "A" });
     let garbage = [
@@ -237,7 +237,8 @@ async fn what_we_did_not_make_is_refused_alike() {
         refused(answer);
         assert_eq!((&answer.bytes, &answer.headers), (&answers[0].bytes, &answers[0].headers));
     }
-    assert_eq!(refusals(&app, "auth.refresh").await, ["AUTH_007"; 4], "where the tenant is known");
+    assert_eq!(refusals(&app, "auth.refresh").await, ["AUTH_007"; 12]);
+    assert_eq!(app.trail(Uuid::nil()).await.len(), 8, "of what names no tenant, in the trail of nobody");
     for body in [json!({}), json!({ "refresh_token": 7 }), json!({ "refresh_token": null }), json!([])] {
         assert_eq!(app.send(Event::post("/api/v1/auth/refresh", &body)).await.code(), "VAL_001", "{body}");
     }

@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
-use shared::{Caller, Code, Db, Result, extract::Path};
+use shared::{
+    Caller, Code, Db, Result,
+    extract::Path,
+    session::cookie::{self, SetCookie},
+};
 use uuid::Uuid;
-
-use crate::cookie::{self, SetCookie};
 
 /// Ends one of the caller's own sessions, at once and on every function.
 pub(crate) async fn delete(

@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use shared::{
     Caller, Code, Db, Error, Result,
+    audit::{Details, ProviderField, given},
     auth::{
         Role,
         provider::{AllowedAlgorithms, Audiences, ClaimName, ClientId, ClientSecret, Issuer, RoleMap},
@@ -53,6 +54,28 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    fn details(&self) -> Details {
+        use ProviderField::{
+            AllowedAlgorithms, Audiences, ClientId, ClientSecret, DefaultRole, Issuer, JitProvisioning, Name,
+            RoleClaim, RoleMap, Status, TenantClaim,
+        };
+        let fields = given(&[
+            (Name, self.name.is_some()),
+            (Issuer, self.issuer.is_some()),
+            (Audiences, self.audiences.is_some()),
+            (ClientId, self.client_id.is_some()),
+            (ClientSecret, self.client_secret.is_given()),
+            (TenantClaim, self.tenant_claim.is_some()),
+            (RoleClaim, self.role_claim.is_given()),
+            (RoleMap, self.role_map.is_given()),
+            (DefaultRole, self.default_role.is_some()),
+            (JitProvisioning, self.jit_provisioning.is_some()),
+            (AllowedAlgorithms, self.allowed_algorithms.is_some()),
+            (Status, self.status.is_some()),
+        ]);
+        Details::ProviderChanged { fields }
+    }
+
     /// A provider is told our secret. Whoever may change the issuer may not
     /// read the secret, and must not be told it as the next one.
     ///
@@ -106,7 +129,7 @@ pub(crate) async fn update(
                       updated_at = $18
                 WHERE tenant_id = $1 AND id = $2
                RETURNING *
-           ), audited AS (SELECT app.audit(id) FROM provider)
+           ), audited AS (SELECT app.audit(id, $19) FROM provider)
            SELECT id, name, issuer, audiences, client_id, client_secret_ciphertext IS NOT NULL AS "has_client_secret!",
                   tenant_claim, role_claim, role_map, default_role, jit_provisioning, allowed_algorithms, status,
                   version, created_at, updated_at
@@ -129,6 +152,7 @@ pub(crate) async fn update(
         algorithms.as_deref(),
         changes.status.map(Status::as_str),
         clock.now(),
+        changes.details().text_for(caller.action()),
     )
     .fetch_optional(&mut transaction)
     .await;

@@ -4,20 +4,21 @@ use shared::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
 
 /// What keeps no tenant's rows.
-const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys"];
+const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "used_once"];
 /// A tenant is its own tenant.
 const TENANT_BY_ID: &str = "tenants";
 /// Uniqueness over all tenants: an organization's name at sign-in.
 const UNIQUE_OVER_ALL: &[&str] = &["tenants_slug_key"];
 /// What runs with its owner's rights, as signatures.
 const SECURITY_DEFINERS: &[&str] = &[
-    "app.audit_append(text,text,text,uuid,uuid,uuid,text,text)",
+    "app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)",
     "app.claim_provider_fetch(bytea,timestamp with time zone,timestamp with time zone)",
     "app.clean_up_attempts(integer)",
     "app.clear_attempts(bytea)",
     "app.count_request(bytea,timestamp with time zone,integer)",
     "app.reserve_attempt(bytea,timestamp with time zone)",
     "app.settle_provider_fetch(bytea,timestamp with time zone,text)",
+    "app.use_once(bytea,timestamp with time zone,timestamp with time zone)",
 ];
 
 /// Every rule, as a query for what breaks it. `$1`: exempt names.
@@ -239,11 +240,11 @@ async fn every_rule_bites() {
         ),
         (
             "ALTER FUNCTION app.audit_append RESET search_path",
-            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"],
+            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)"],
         ),
         (
             "ALTER FUNCTION app.audit_append OWNER TO postgres",
-            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text)"],
+            &["app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)"],
         ),
         ("GRANT EXECUTE ON FUNCTION app.enter_tenant(uuid) TO PUBLIC", &["app.enter_tenant(uuid)"]),
     ] {

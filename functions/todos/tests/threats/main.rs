@@ -6,6 +6,7 @@ mod algorithms;
 mod catalogue;
 mod claims;
 mod encryption;
+mod federated_users;
 mod gateway;
 mod idempotency;
 mod kids;

@@ -19,8 +19,8 @@ const CHAIN: &str = "
       FROM (SELECT seq, prev_hash, hash, row_number() OVER (ORDER BY seq) AS number,
                    lead(seq) OVER (ORDER BY seq) IS NULL AS last,
                    lag(hash, 1, decode(repeat('00', 32), 'hex')) OVER (ORDER BY seq) AS previous,
-                   app.audit_hash(prev_hash, tenant_id, seq, at, action, outcome, reason, actor_id, session_id, object_id,
-                                  source_address, request_id) AS recomputed
+                   app.audit_hash(version, prev_hash, tenant_id, seq, at, action, outcome, reason, actor_id, session_id,
+                                  object_id, source_address, request_id, details) AS recomputed
               FROM audit_events WHERE tenant_id = $1) AS chain";
 
 async fn chain(app: &TestApp<todos::Todos>, tenant: Uuid) -> Option<i64> {
@@ -61,6 +61,8 @@ async fn the_check_of_the_chain_notices_a_change() {
     for change in [
         "UPDATE audit_events SET actor_id = gen_random_uuid() WHERE seq = 2",
         "UPDATE audit_events SET request_id = NULL WHERE seq = 2",
+        "UPDATE audit_events SET details = '{}' WHERE seq = 2",
+        "UPDATE audit_events SET version = 1 WHERE seq = 2",
         "UPDATE audit_events SET at = at + interval '1 microsecond' WHERE seq = 2",
         "DELETE FROM audit_events WHERE seq = 2",
         "DELETE FROM audit_events WHERE seq = 3",

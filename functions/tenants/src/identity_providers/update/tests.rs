@@ -38,9 +38,14 @@ async fn a_change_touches_what_it_names_and_nothing_else() {
     assert_eq!(get(&app, &ada, &target).await.json(), expected);
     let id = expected["id"].as_str().and_then(|id| id.parse().ok());
     let trail = app.trail(ada.tenant).await;
-    assert_eq!(trail.len(), 14, "a record for each change");
+    assert_eq!(trail.len(), 15, "a record for each change, and the read's");
     let record = ("identity_providers.update".into(), "success".into(), None, id);
-    assert!(trail[1..].iter().all(|found| *found == record));
+    assert!(trail[1..14].iter().all(|found| *found == record));
+    let details = app.details(ada.tenant, "identity_providers.update").await;
+    assert_eq!(
+        (details.len(), &*details[0], &*details[7]),
+        (13, r#"{"fields":["name"]}"#, r#"{"fields":["role_map"]}"#)
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,22 @@
+//! A record's place in its chain.
+
+use serde::Deserialize;
+
+/// A number from 1 on; 1 where none is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Seq(pub(crate) i64);
+
+impl Default for Seq {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<String> for Seq {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().ok().filter(|seq| *seq >= 1).map(Self).ok_or("must be a number from 1 on")
+    }
+}

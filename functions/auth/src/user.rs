@@ -1,3 +1,0 @@
-//! A user, as callers see it.
-
-pub(crate) use shared::user::User;

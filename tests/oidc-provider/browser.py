@@ -1,0 +1,67 @@
+"""A browser without a screen: it keeps cookies, follows redirects and submits forms."""
+
+import http.cookiejar
+import re
+import urllib.parse
+from html.parser import HTMLParser
+
+import requests  # from .venv
+
+
+class Loopback(http.cookiejar.DefaultCookiePolicy):
+    """Secure cookies travel on loopback too, as in Chromium and Firefox."""
+
+    def return_ok_secure(self, cookie, request):
+        return True
+
+
+class Browser:
+    def __init__(self):
+        self.session = requests.Session()
+        self.session.cookies.set_policy(Loopback())
+
+    def get(self, url, until=None):
+        """The answer at the end of the redirects, or the URL that begins with `until`, which is not opened."""
+        return self.follow(self.session.get(url, allow_redirects=False, timeout=20), until)
+
+    def submit(self, page, until=None, **fields):
+        """Fills the page's form in and sends it."""
+        form = Form(page.text)
+        url = urllib.parse.urljoin(page.url, form.action)
+        return self.follow(self.session.post(url, form.fields | fields, allow_redirects=False, timeout=20), until)
+
+    def follow(self, answer, until):
+        for _ in range(20):
+            if not answer.is_redirect:
+                return answer
+            url = urllib.parse.urljoin(answer.url, answer.headers["location"])
+            if until and url.startswith(until):
+                return url
+            answer = self.session.get(url, allow_redirects=False, timeout=20)
+        raise AssertionError(f"redirects without end: {answer.url}")
+
+
+class Form(HTMLParser):
+    """The first form of a page: where it goes, and the fields that are filled in."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.action, self.fields = None, {}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "form" and self.action is None:
+            self.action = attributes.get("action") or ""
+        if tag == "input" and attributes.get("name") and "value" in attributes:
+            self.fields[attributes["name"]] = attributes["value"]
+
+
+def link(answer, relation):
+    """The target of the `Link` header with this relation (RFC 8288)."""
+    found = re.search(rf'<([^>]+)>\s*;\s*rel="{relation}"', answer.headers.get("link", ""))
+    return found and found[1]
+
+
+def query(url):
+    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
