@@ -223,3 +223,40 @@ async fn the_clean_up_takes_the_sessions_of_a_deleted_user_and_leaves_its_id() {
     let left = "SELECT count(*) FILTER (WHERE status = 'deleted') FROM users";
     assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut superuser).await.unwrap(), 1);
 }
+
+/// What a user writes holds the head of the trail and refers to the user; what
+/// an admin does holds the user and comes to the head of the trail.
+#[tokio::test]
+async fn what_a_user_writes_and_what_is_done_to_it_at_once_do_not_wait_for_each_other_for_good() {
+    let api = Api::start().await;
+    for round in 0..15 {
+        let grace = api.create_grace().await;
+        let tokens = Tokens::of(&api.login().await);
+        let write = |number: usize| {
+            let event = Event::from_file("todos-create").bearer(&tokens.access);
+            api.todos.send(event.header("idempotency-key", &format!("{round}-{number}")))
+        };
+        let rename = |name: &str| {
+            let event = Event::new(&Method::PATCH, &grace).json(&json!({ "email": format!("{name}@acme.example") }));
+            api.users.send(event.bearer(&api.ada).header("if-match", "*"))
+        };
+        let (writes, renamed, deleted) = tokio::join!(
+            async { tokio::join!(write(1), write(2), write(3), write(4), write(5)) },
+            async { tokio::join!(rename("one"), rename("two")) },
+            async {
+                tokio::time::sleep(std::time::Duration::from_millis(round * 2)).await;
+                api.does(Act::Delete, &grace).await
+            },
+        );
+        assert_eq!(deleted.status, 204, "{:?}", deleted.log);
+        for answer in [&writes.0, &writes.1, &writes.2, &writes.3, &writes.4] {
+            assert!(matches!(&*answer.code(), "none" | "AUTH_006"), "{:?}", answer.log);
+        }
+        for answer in [&renamed.0, &renamed.1] {
+            assert!(matches!(&*answer.code(), "none" | "RES_001"), "{:?}", answer.log);
+        }
+    }
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM todos").fetch_one(&mut api.auth.superuser().await).await.unwrap();
+    assert_eq!(left, 0);
+}

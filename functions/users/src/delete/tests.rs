@@ -91,6 +91,40 @@ async fn of_a_deleted_user_the_id_stays_and_of_the_person_nothing() {
     assert_eq!(one::<i64>(&app, acts, bob.user).await, 1, "what Bob did is still Bob's");
 }
 
+/// What providers know users by, in a database that does not have it yet.
+const FEDERATED: &str = "
+    ALTER TABLE sessions ADD COLUMN IF NOT EXISTS issuer text, ADD COLUMN IF NOT EXISTS subject text,
+          ADD COLUMN IF NOT EXISTS provider_session text, ADD COLUMN IF NOT EXISTS end_session_url text;
+    DO $$ BEGIN
+        IF to_regclass('public.federated_identities') IS NULL THEN
+            CREATE TABLE federated_identities (
+                tenant_id uuid, issuer text, subject text, user_id uuid NOT NULL, asserted_at timestamptz NOT NULL,
+                created_at timestamptz NOT NULL, PRIMARY KEY (tenant_id, issuer, subject),
+                FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id));
+            GRANT SELECT, DELETE ON federated_identities TO tenantry_runtime;
+        END IF;
+    END $$;
+    INSERT INTO federated_identities (tenant_id, issuer, subject, user_id, asserted_at, created_at)
+    SELECT tenant_id, 'https://idp.example.com', 'subject of ' || role, id, now(), now() FROM users;
+    UPDATE sessions s SET issuer = 'https://idp.example.com', subject = 'subject of ' || u.role, provider_session = 'sid',
+           end_session_url = 'https://idp.example.com/end?hint=' || u.role
+      FROM users u WHERE u.id = s.user_id";
+
+#[tokio::test]
+async fn a_provider_knows_a_deleted_user_no_more_and_the_others_as_before() {
+    let app = TestApp::start(crate::routes()).await;
+    let ada = app.tenant("acme").await;
+    let bob = app.member(ada.tenant, Role::Viewer).await;
+    app.superuser().await.execute(raw_sql(FEDERATED)).await.unwrap();
+    assert_eq!(app.send(delete(&path(bob.user), &ada, "*")).await.status, 204);
+    let query = "SELECT (SELECT jsonb_agg(subject) FROM federated_identities WHERE tenant_id = $1)
+                     || (SELECT jsonb_agg(jsonb_build_array(subject, provider_session, end_session_url) ORDER BY ended_at)
+                           FROM sessions WHERE tenant_id = $1)";
+    let left: Value = one(&app, query, ada.tenant).await;
+    let kept = json!(["subject of admin", "sid", "https://idp.example.com/end?hint=admin"]);
+    assert_eq!(left, json!(["subject of admin", [null, null, null], kept]));
+}
+
 #[tokio::test]
 async fn the_address_of_a_deleted_user_may_be_used_anew_by_somebody_else() {
     let app = TestApp::start(crate::routes()).await;
