@@ -35,8 +35,8 @@ SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "databa
 # The KMS key that wraps the tenants' data keys.
 DATA_KEY_ALIAS = "alias/tenantry-local-data"
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
-FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "ALLOWED_ORIGINS",
-                 "FEDERATION_ALLOW_LOOPBACK", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
+FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "FEDERATION_ALLOW_LOOPBACK",
+                 "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
 
 
 @contextlib.contextmanager
@@ -52,7 +52,8 @@ def servers(state, pg_port, aws_port, durable):
             **{variable: f"tenantry/local/{name}" for variable, name in SECRETS.items()},
             "DATA_KEY_ID": DATA_KEY_ALIAS, "FEDERATION_ALLOW_LOOPBACK": "on",
             "TOKEN_ISSUER": here("PORT") + "/api/v1", "TOKEN_AUDIENCE": "tenantry",
-            "SIGNUP": "open", "ALLOWED_ORIGINS": ",".join([here("PORT"), here("OIDC_PORT"), "http://localhost:3000"]),
+            "SIGNUP": "open", "ALLOWED_ORIGINS": allowed_origins(),
+            "POST_LOGOUT_REDIRECT_URI": here("OIDC_PORT") + "/",
             **{name: setting(name) for name in FREE_SETTINGS if setting(name)},
             "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
@@ -154,10 +155,15 @@ def start_provider(state):
     values, api, issuer = local_secrets(state), here("PORT") + "/api/v1", here("OIDC_PORT")
     ours = f"{api}/auth/oidc/local"
     client = Client("tenantry", values["oidc-client-secret"], f"{ours}/callback", f"{issuer}/",
-                    f"{ours}/backchannel-logout", "tenantry-local")
+                    f"{ours}/backchannel-logout?tenant=demo", "tenantry-local")
     provider = Provider(issuer, json.loads(values["oidc-key"]), client)
     provider.serve(int(setting("OIDC_PORT")), api)
     return provider
+
+
+def allowed_origins():
+    """What a developer says, or ours; and the page of the OpenID provider always."""
+    return f"{setting('ALLOWED_ORIGINS') or here('PORT') + ',http://localhost:3000'},{here('OIDC_PORT')}"
 
 
 def here(port):

@@ -55,7 +55,7 @@ class Flow:
             "port": int(port), "algorithm": cls.algorithm, "audience": AUDIENCE,
             "clients": [
                 {"client_id": "tenantry", "client_secret": cls.secret, "redirect_uris": [f"{ours}/callback"],
-                 "post_logout_redirect_uris": [BACK], "backchannel_logout_uri": f"{ours}/backchannel-logout",
+                 "post_logout_redirect_uris": [BACK], "backchannel_logout_uri": f"{ours}/backchannel-logout?tenant=demo",
                  "backchannel_logout_session_required": True},
                 {"client_id": "script", "token_endpoint_auth_method": "none", "redirect_uris": [cls.callback],
                  "application_type": "native"},
