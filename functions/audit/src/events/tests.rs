@@ -6,7 +6,6 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{Filter, Lead};
 use crate::trial::{append, get, seqs};
 
 const OBJECT: Uuid = Uuid::from_u128(7);
@@ -168,21 +167,5 @@ async fn what_does_not_fit_is_422_at_its_parameter() {
         let answer = get(&app, &ada, &format!("events?{query}")).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "VAL_001"), "{query}");
         assert_eq!(answer.json()["error"]["fields"][0]["field"], field, "{query}");
-    }
-}
-
-#[test]
-fn a_search_goes_by_the_index_of_what_is_rarest() {
-    let filter = |query: &str| serde_json::from_value::<Filter>(serde_json::from_str(query).unwrap()).unwrap();
-    let id = OBJECT.to_string();
-    for (query, lead) in [
-        (json!({}), Lead::Seq),
-        (json!({ "outcome": "success" }), Lead::Seq),
-        (json!({ "action": "auth.login", "outcome": "success" }), Lead::Action),
-        (json!({ "action": "auth.login", "outcome": "denied" }), Lead::Refused),
-        (json!({ "action": "auth.login", "outcome": "denied", "actor": id }), Lead::Actor),
-        (json!({ "object": id, "actor": id }), Lead::Object),
-    ] {
-        assert_eq!(filter(&query.to_string()).lead(), lead, "{query}");
     }
 }

@@ -268,7 +268,7 @@ async fn every_rule_bites() {
 }
 
 #[tokio::test]
-async fn the_runtime_role_cannot_touch_the_audit_trail() {
+async fn l4_the_runtime_role_cannot_touch_the_audit_trail() {
     let database = TestDatabase::create().await;
     let mut runtime = database.runtime().await;
     for sql in [

@@ -18,7 +18,7 @@ fn assert_clean(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn what_a_caller_sends_is_never_logged() {
+async fn l5_what_a_caller_sends_is_never_logged() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let hostile = [

@@ -1,4 +1,4 @@
-//! The audit trail: L2 and L3 of THREATS; and how soon an ended session, an
+//! The audit trail: L1 to L3 of THREATS; and how soon an ended session, an
 //! inactive user and a suspended tenant are shut out.
 
 use http::Method;
@@ -28,7 +28,7 @@ async fn chain(app: &TestApp<todos::Todos>, tenant: Uuid) -> Option<i64> {
 }
 
 #[tokio::test]
-async fn fifty_writers_at_once_make_one_dense_chain() {
+async fn l2_fifty_writers_at_once_make_one_dense_chain() {
     let app = TestApp::start(todos::routes()).await;
     let (ada, bob) = (app.tenant("acme").await, app.tenant("bobs").await);
     let mut environments = Vec::new();
@@ -50,7 +50,7 @@ async fn fifty_writers_at_once_make_one_dense_chain() {
 }
 
 #[tokio::test]
-async fn the_check_of_the_chain_notices_a_change() {
+async fn l1_the_check_of_the_chain_notices_a_change() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     for _ in 0..3 {
@@ -76,7 +76,7 @@ async fn the_check_of_the_chain_notices_a_change() {
 }
 
 #[tokio::test]
-async fn a_change_that_cannot_be_recorded_does_not_happen() {
+async fn l3_a_change_that_cannot_be_recorded_does_not_happen() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     let created = app.send(Event::post(TODOS, &json!({ "title": "before" })).bearer(&ada.token)).await;
