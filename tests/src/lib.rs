@@ -5,6 +5,7 @@
 mod clean_up;
 mod events;
 mod journey;
+mod lifecycle;
 mod template;
 
 use shared::access::Route;
