@@ -66,6 +66,11 @@ actions! {
     AuthDiscovery = "auth.discovery";
     TenantsRead = "tenants.read";
     TenantsUpdate = "tenants.update";
+    TenantsCreate = "tenants.create";
+    TenantsSuspend = "tenants.suspend";
+    TenantsResume = "tenants.resume";
+    TenantsDelete = "tenants.delete";
+    TenantsPurge = "tenants.purge";
     IdentityProvidersList = "identity_providers.list";
     IdentityProvidersCreate = "identity_providers.create";
     IdentityProvidersRead = "identity_providers.read";

@@ -8,6 +8,7 @@ mod clean_up;
 mod coverage;
 mod events;
 mod journey;
+mod lifecycle;
 mod permissions;
 mod template;
 

@@ -4,6 +4,7 @@
 mod clean_up;
 mod migrate;
 mod rotate_keys;
+mod tenants;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,6 +35,14 @@ pub enum Action {
         /// The key in KMS that is to sign next, where keys are there.
         next_kms_key_id: Option<String>,
     },
+    /// Creates a tenant and its first admin.
+    CreateTenant(tenants::NewTenant),
+    /// Refuses a tenant from the next request on.
+    SuspendTenant(tenants::Suspension),
+    /// Lets a suspended tenant in again.
+    ResumeTenant(tenants::Resumption),
+    /// Deletes a suspended tenant for good.
+    DeleteTenant(tenants::Deletion),
 }
 
 /// The function's configuration.
@@ -45,6 +54,10 @@ pub struct OpsConfig {
     pub owner_secret_id: String,
     /// The keys of access tokens.
     pub token_keys: Option<TokenKeysConfig>,
+    /// The id of the secret with the peppers of passwords.
+    pub pepper_secret_id: Option<String>,
+    /// The invocation's id, which CloudTrail has too; the caller's identity is there.
+    pub request_id: Option<String>,
 }
 
 impl Config for OpsConfig {
@@ -54,6 +67,8 @@ impl Config for OpsConfig {
             owner_secret_id: env
                 .required("DATABASE_OWNER_SECRET_ID", "the name or ARN of the secret with the owner's login"),
             token_keys: TokenKeysConfig::read(env),
+            pepper_secret_id: env.optional("PASSWORD_PEPPER_SECRET_ID"),
+            request_id: None,
         }
     }
 }
@@ -73,6 +88,10 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
             let mode = if only_continue { Mode::OnlyContinue } else { mode };
             rotate_keys::rotate_keys(start, config, mode, next_kms_key_id).await
         }
+        Action::CreateTenant(new) => tenants::create(start, config, new).await,
+        Action::SuspendTenant(suspension) => tenants::suspend(start, config, suspension).await,
+        Action::ResumeTenant(resumption) => tenants::resume(start, config, resumption).await,
+        Action::DeleteTenant(deletion) => tenants::delete(start, config, deletion, tenants::Limits::USUAL).await,
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }

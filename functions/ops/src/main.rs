@@ -40,7 +40,8 @@ async fn run_once(start: &Start, config: OpsConfig, event: &str) -> Result<(), S
 
 async fn run_on_lambda(start: &Start, config: &OpsConfig) -> Result<(), String> {
     let handler = service_fn(move |event: LambdaEvent<ops::Action>| async move {
-        ops::run(event.payload, start, config.clone()).await.map_err(lambda_runtime::Error::from)
+        let config = OpsConfig { request_id: Some(event.context.request_id), ..config.clone() };
+        ops::run(event.payload, start, config).await.map_err(lambda_runtime::Error::from)
     });
     lambda_runtime::run(handler).await.map_err(|error| error.to_string())
 }

@@ -147,3 +147,40 @@ async fn a_clean_up_that_is_killed_leaves_no_lock_and_no_half_of_a_batch_and_the
     let left = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM refresh_tokens)";
     assert_eq!(sqlx::query_as::<_, (i64, i64)>(left).fetch_one(&mut superuser).await.unwrap(), (0, 0));
 }
+
+#[tokio::test]
+async fn a_deletion_that_is_killed_leaves_no_half_of_a_batch_and_the_next_one_goes_on() {
+    let database = TestDatabase::create().await.with_maintainer().await;
+    let owner = login(database.maintainer(), RUNTIME_PASSWORD);
+    let secrets = EmulatedSecrets::create(&[("database-owner", &owner)]).await;
+    let environment = secrets.environment(database.address());
+    let mut superuser = database.superuser().await;
+    for sql in [
+        FILL,
+        SLOW,
+        "UPDATE tenants SET status = 'suspended', suspended_at = now() - interval '2 minutes' WHERE slug = 't-2'",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut superuser).await.unwrap();
+    }
+    let event = r#"{"action":"delete_tenant","slug":"t-2","confirm":"t-2"}"#;
+    let process = Process::start(BINARY, &[event], &environment);
+    let in_the_middle =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let start = Instant::now();
+    while sqlx::query_scalar::<_, i64>(in_the_middle).fetch_one(&mut superuser).await.unwrap() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never came to the sessions");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(process.kill());
+    let left = "SELECT (SELECT count(*) FROM sessions s WHERE s.tenant_id = t.id),
+                       (SELECT count(*) FROM refresh_tokens r WHERE r.tenant_id = t.id), t.status FROM tenants t
+                 WHERE slug LIKE 't-_' ORDER BY slug";
+    let found: Vec<(i64, i64, String)> = sqlx::query_as(left).fetch_all(&mut superuser).await.unwrap();
+    let of = |sessions, tokens, status: &str| (sessions, tokens, status.to_owned());
+    assert_eq!(found, [of(10, 10, "active"), of(10, 0, "deleted"), of(10, 10, "active")]);
+    sqlx::raw_sql("SET lock_timeout = '10s'; DROP TRIGGER slow ON sessions").execute(&mut superuser).await.unwrap();
+    let ended = Process::start(BINARY, &[event], &environment).ended();
+    assert!(ended.success && ended.output.contains(r#""rows":{"sessions":10,"users":1}"#), "{ended:?}");
+    let found: Vec<(i64, i64, String)> = sqlx::query_as(left).fetch_all(&mut superuser).await.unwrap();
+    assert_eq!(found, [of(10, 10, "active"), of(0, 0, "deleted"), of(10, 10, "active")]);
+}

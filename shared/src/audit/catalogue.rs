@@ -122,6 +122,11 @@ impl Action {
 
             Self::TenantsRead => reads(Tenant, "A user read its organization."),
             Self::TenantsUpdate => changes(Tenant, "The organization was renamed."),
+            Self::TenantsCreate => changes(Tenant, "An operator created the organization and its first admin."),
+            Self::TenantsSuspend => changes(Tenant, "An operator suspended the organization: nobody of it is served."),
+            Self::TenantsResume => changes(Tenant, "An operator resumed the organization."),
+            Self::TenantsDelete => changes(Tenant, "An operator deleted the organization: its data key is gone."),
+            Self::TenantsPurge => changes(Tenant, "The last row of the deleted organization is gone, but for its trail."),
 
             Self::IdentityProvidersList => reads(Nothing, "The identity providers were listed."),
             Self::IdentityProvidersCreate => changes(IdentityProvider, "An identity provider was registered."),

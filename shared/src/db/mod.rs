@@ -15,6 +15,8 @@ pub mod maintenance;
 #[cfg(feature = "migrate")]
 pub mod migrate;
 #[cfg(feature = "migrate")]
+pub mod operator;
+#[cfg(feature = "migrate")]
 mod scram;
 mod slots;
 mod transaction;

@@ -9,6 +9,7 @@
 //!    environment's memory and processors hold.
 
 mod common;
+mod generated;
 mod hasher;
 mod list;
 mod own_names;
@@ -20,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
+pub use generated::generate;
 pub use hasher::Passwords;
 pub use pepper::Peppers;
 pub use policy::NewPassword;

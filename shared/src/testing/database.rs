@@ -48,12 +48,12 @@ impl TestDatabase {
         self
     }
 
-    /// With a login for `ops` that may take on the maintenance role and do
-    /// nothing else: [`TestDatabase::maintainer`], with [`RUNTIME_PASSWORD`].
+    /// With a login for `ops` that may take on the roles of maintenance
+    /// and of operators, and do nothing else: [`TestDatabase::maintainer`], with [`RUNTIME_PASSWORD`].
     pub async fn with_maintainer(mut self) -> Self {
         let role = format!("maintainer_of_{}", self.name);
         let mut roles = lock_roles(&self.server).await;
-        let grant = "GRANT tenantry_maintenance TO";
+        let grant = "GRANT tenantry_maintenance, tenantry_operator TO";
         let options = "WITH INHERIT FALSE, SET TRUE";
         let sql = format!("CREATE ROLE {role} LOGIN PASSWORD '{RUNTIME_PASSWORD}'; {grant} {role} {options}");
         execute(&mut roles, sql).await;

@@ -12,6 +12,7 @@ const UNIQUE_OVER_ALL: &[&str] = &["tenants_slug_key"];
 /// What runs with its owner's rights, as signatures.
 const SECURITY_DEFINERS: &[&str] = &[
     "app.audit_append(text,text,text,uuid,uuid,uuid,text,text,text)",
+    "app.audit_operator(text,text,text)",
     "app.claim_provider_fetch(bytea,timestamp with time zone,timestamp with time zone)",
     "app.clean_up_attempts(integer)",
     "app.clear_attempts(bytea)",
@@ -43,7 +44,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "no other policy opens a table, but for sign-in by slug and the clean-up's list",
         &["tenants.sign_in", "tenants.maintenance"],
         "SELECT format('%s.%s', polrelid::regclass, polname) FROM pg_policy
-          WHERE polname <> 'tenant' AND format('%s.%s', polrelid::regclass, polname) <> ALL ($1)",
+          WHERE polname <> 'tenant' AND polpermissive AND format('%s.%s', polrelid::regclass, polname) <> ALL ($1)",
     ),
     (
         "tenant_id leads the primary key",
@@ -129,6 +130,45 @@ const RULES: &[(&str, &[&str], &str)] = &[
              AND attrelid::regclass::text IN ('tenants', 'users', 'sessions', 'refresh_tokens', 'idempotency_keys')",
     ),
     (
+        "a deleted tenant's row is hidden from the runtime role",
+        &[],
+        "SELECT 'deleted' WHERE 'deleted' <> ALL ($1) AND NOT EXISTS (
+            SELECT FROM pg_policy WHERE polrelid = 'tenants'::regclass AND polname = 'deleted' AND NOT polpermissive
+               AND polcmd = 'r' AND polroles = ARRAY['tenantry_runtime'::regrole::oid]
+               AND pg_get_expr(polqual, polrelid) = $$(status <> 'deleted'::text)$$)",
+    ),
+    (
+        "the operators' role has no rights beyond its grants, and nobody has them unasked",
+        &[],
+        "SELECT rolname::text FROM pg_roles WHERE rolname = 'tenantry_operator' AND rolname <> ALL ($1)
+            AND (rolsuper OR rolbypassrls OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication)
+          UNION ALL SELECT rolname::text FROM pg_roles
+           WHERE rolname <> 'tenantry_operator' AND pg_has_role('tenantry_operator', oid, 'MEMBER')
+          UNION ALL SELECT format('a member of %s', roleid::regrole) FROM pg_auth_members
+           WHERE roleid = 'tenantry_operator'::regrole AND inherit_option",
+    ),
+    (
+        "the operators' role deletes from every table of tenants but the trail and the tenants, to delete a tenant",
+        NO_TENANT,
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND relname <> ALL ($1)
+            AND (relname = 'tenants' OR starts_with(relname, 'audit_')) = has_table_privilege('tenantry_operator', oid, 'DELETE')",
+    ),
+    (
+        "the operators' role reads no table as a whole, and no secret",
+        &[],
+        "SELECT format('%s on %s', privilege, relname) FROM pg_class,
+                unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+          WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND relkind IN ('r', 'p')
+            AND has_table_privilege('tenantry_operator', oid, privilege)
+            AND format('%s on %s', privilege, relname) <> ALL ($1)
+          UNION ALL SELECT format('%s.%s', attrelid::regclass, attname) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+           WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND relkind IN ('r', 'p')
+             AND relname NOT IN ('tenants', 'users') AND attname <> ALL (ARRAY['tenant_id', 'ctid'])
+             AND NOT attisdropped AND has_column_privilege('tenantry_operator', attrelid, attnum, 'SELECT')
+          UNION ALL SELECT 'users.password_hash' WHERE has_column_privilege('tenantry_operator', 'users', 'password_hash', 'SELECT')",
+    ),
+    (
         "the runtime role adds data keys and neither changes nor deletes them",
         &[],
         "SELECT format('%s on tenant_keys', privilege) FROM
@@ -206,8 +246,8 @@ async fn every_rule_bites() {
         ("ALTER TABLE todos NO FORCE ROW LEVEL SECURITY", &["todos"][..]),
         ("ALTER TABLE todos DISABLE ROW LEVEL SECURITY", &["todos"]),
         ("DROP POLICY tenant ON todos", &["todos"]),
-        ("CREATE TABLE notes (tenant_id uuid, id uuid, PRIMARY KEY (tenant_id, id))", &["notes", "notes"]),
-        ("CREATE TABLE notes (id uuid PRIMARY KEY)", &["notes", "notes", "notes", "notes_pkey"]),
+        ("CREATE TABLE notes (tenant_id uuid, id uuid, PRIMARY KEY (tenant_id, id))", &["notes"; 3]),
+        ("CREATE TABLE notes (id uuid PRIMARY KEY)", &["notes", "notes", "notes", "notes", "notes_pkey"]),
         ("ALTER POLICY tenant ON todos USING (true)", &["todos"]),
         ("ALTER POLICY tenant ON todos WITH CHECK (true)", &["todos"]),
         ("CREATE POLICY open ON todos USING (true)", &["todos.open"]),
@@ -232,6 +272,13 @@ async fn every_rule_bites() {
         ),
         ("GRANT DELETE ON users TO tenantry_maintenance", &["DELETE on users"]),
         ("GRANT SELECT (slug) ON tenants TO tenantry_maintenance", &["tenants.slug"]),
+        ("DROP POLICY deleted ON tenants", &["deleted"]),
+        ("ALTER ROLE tenantry_operator BYPASSRLS", &["tenantry_operator"]),
+        ("GRANT tenantry_operator TO tenantry_runtime", &["tenantry_operator", "a member of tenantry_operator"]),
+        ("GRANT DELETE ON audit_heads TO tenantry_operator", &["audit_heads"]),
+        ("REVOKE DELETE ON todos FROM tenantry_operator", &["todos"]),
+        ("GRANT SELECT ON users TO tenantry_operator", &["SELECT on users", "users.password_hash"]),
+        ("GRANT SELECT (wrapped) ON tenant_keys TO tenantry_operator", &["tenant_keys.wrapped"]),
         ("CREATE VIEW everything AS SELECT * FROM todos", &["everything"]),
         ("CREATE MATERIALIZED VIEW app.everything AS SELECT * FROM todos", &["everything"]),
         (
