@@ -40,19 +40,21 @@ class Flow:
         cls.start_provider(tenant)
         answer = requests.post(f"{API}/tenants/current/identity-providers", headers=cls.admin, timeout=20, json={
             "name": cls.name, "issuer": cls.issuer, "audiences": [AUDIENCE], "client_id": "tenantry",
-            "client_secret": cls.secret, "role_claim": "groups", "role_map": {"clinic-admins": "admin", "laboratory": "analyst"},
-            "jit_provisioning": True, "allowed_algorithms": [cls.algorithm]})
+            "client_secret": cls.secret, "role_claim": "groups", "jit_provisioning": True,
+            "role_map": {"clinic-admins": "admin", "laboratory": "analyst"}, "allowed_algorithms": [cls.algorithm]})
         assert answer.status_code == 201, answer.text
-        found = requests.post(f"{API}/tenants/current/identity-providers/{answer.json()['id']}/test", headers=cls.admin, timeout=20)
+        found = requests.post(f"{API}/tenants/current/identity-providers/{answer.json()['id']}/test",
+                              headers=cls.admin, timeout=20)
         assert found.json()["findings"] == [], found.text
 
     @classmethod
     def start_provider(cls, tenant):
-        port, cls.secret, cls.callback = free_port(), secrets.token_urlsafe(32), f"http://127.0.0.1:{free_port()}/callback"
-        cls.issuer, ours = f"http://127.0.0.1:{port}", f"{API}/auth/oidc/{cls.name}"
+        port, cls.secret = free_port(), secrets.token_urlsafe(32)
+        cls.issuer, cls.callback = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}/callback"
+        ours = f"{API}/auth/oidc/{cls.name}"
         member = {"email_verified": True, "tenant_id": tenant}
         settings = {
-            "port": int(port), "algorithm": cls.algorithm, "audience": AUDIENCE,
+            "port": port, "algorithm": cls.algorithm, "audience": AUDIENCE,
             "clients": [
                 {"client_id": "tenantry", "client_secret": cls.secret, "redirect_uris": [f"{ours}/callback"],
                  "post_logout_redirect_uris": [BACK], "backchannel_logout_uri": f"{ours}/backchannel-logout?tenant=demo",
@@ -107,7 +109,7 @@ class Flow:
         verifier = secrets.token_urlsafe(32)
         asked = {"client_id": "script", "response_type": "code", "redirect_uri": self.callback, "scope": "openid api",
                  "resource": AUDIENCE, "code_challenge_method": "S256", "state": "s",
-                 "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()}
+                 "code_challenge": base64url(hashlib.sha256(verifier.encode()).digest())}
         browser = Browser()
         page = browser.get(f"{self.issuer}/auth?{urllib.parse.urlencode(asked)}")
         answer = query(self.through(browser, page, person, until=self.callback))
@@ -194,6 +196,10 @@ class WithES256(Flow, unittest.TestCase):
 def login(provider):
     parameters = urllib.parse.urlencode({"tenant": "demo", "redirect_uri": BACK})
     return f"{API}/auth/oidc/{provider}/login?{parameters}"
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def free_port():
