@@ -3,14 +3,14 @@
 
 use shared::audit::{Action, DetailsKind, Effect};
 
-const HEAD: &str = r#"# Audit events
+const HEAD: &str = "# Audit events
 
 <!-- Generated from shared/src/audit by `make generate`; do not edit. -->
 
 What the trail's `action` says, and what a record of it means. [AUDIT](AUDIT.md) tells the rest. The meaning is that of a
 success; refused (`denied`, where the caller may not) or failed (`failure`) it did not happen, and `reason` is the
 [code](ERROR_CODES.md) that the caller was told. Where a success is *not recorded*, the trail holds refusals only.
-`object` is what `object_id` is the id of; a refusal has the id that the path named, if it named one."#;
+`object` is what `object_id` is the id of; a refusal has the id that the path named, if it named one.";
 
 fn main() {
     println!("{HEAD}");

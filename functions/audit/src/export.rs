@@ -14,7 +14,7 @@ use shared::{Caller, Code, Db, Error, Result, audit::Details, extract::Query};
 use crate::{record::Record, seq::Seq};
 
 /// How many records a page has at most.
-const MOST_RECORDS: i64 = 5_000;
+const MOST_RECORDS: usize = 5_000;
 
 /// How large a page may become. Lambda takes 6 MB of an answer, as JSON in
 /// which each of a page's quotes is two bytes.
@@ -44,7 +44,7 @@ pub(crate) async fn export(
              FROM audit_events WHERE tenant_id = $1 AND seq >= $2 ORDER BY seq LIMIT $3"#,
         caller.tenant_id(),
         from_seq,
-        MOST_RECORDS + 1,
+        i64::try_from(MOST_RECORDS + 1).unwrap_or(i64::MAX),
     )
     .fetch_all(&mut transaction)
     .await?;
@@ -76,7 +76,7 @@ impl Page {
         for (number, record) in records.iter().enumerate() {
             let line = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal).caused_by(error))?;
             size += line.len() + line.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count() + 2;
-            if size > MOST_BYTES || number == MOST_RECORDS.unsigned_abs() as usize {
+            if size > MOST_BYTES || number == MOST_RECORDS {
                 return Ok(Self { lines, records: number, next_seq: Some(record.seq) });
             }
             lines.extend(line);

@@ -34,6 +34,7 @@ pub(crate) struct Record {
 
 /// What is no JSON, or would break the line, was not written by us: it is shown
 /// as a text, which no verifier takes for the object that was hashed.
+#[expect(clippy::ref_option, reason = "serde calls it so")]
 fn raw<S: Serializer>(details: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     let Some(text) = details else { return serializer.serialize_none() };
     match serde_json::from_str::<&RawValue>(text) {

@@ -150,7 +150,6 @@ impl Action {
             Self::AuditEvents => reads(Nothing, "The trail was searched."),
             Self::AuditVerify => reads(Nothing, "The trail was verified."),
             Self::AuditExport => reads_protected(Tenant, "Records of the trail were taken out.").with(&[TrailExported]),
-            Self::AuditCheckpoints => reads(Nothing, "The checkpoints of the trail were read."),
 
             Self::TodosList => reads(Nothing, "A user listed its todos."),
             Self::TodosCreate => changes(Todo, "A todo was created."),
