@@ -13,6 +13,7 @@ mod kids;
 mod log;
 mod outages;
 mod pooler;
+mod provider_tokens;
 mod refusals;
 mod source;
 mod tenants;
