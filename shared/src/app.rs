@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use http::Method;
 
 #[cfg(feature = "federation")]
 use crate::{
@@ -47,6 +48,12 @@ pub trait Group: Clone + Send + Sync + 'static {
     /// What limits each of its POST routes.
     fn post_limit(&self) -> Option<RateLimit> {
         None
+    }
+
+    /// What limits its routes of this method: POSTs, unless a group has reads
+    /// that cost as much.
+    fn limit_of(&self, method: &Method) -> Option<RateLimit> {
+        self.post_limit().filter(|_| *method == Method::POST)
     }
 
     /// The database, where it is to be connected before the first request.

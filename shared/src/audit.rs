@@ -62,6 +62,9 @@ actions! {
     AuthSessionsDelete = "auth.sessions.delete";
     AuthIntrospect = "auth.introspect";
     AuthRevoke = "auth.revoke";
+    AuthOidcStart = "auth.oidc.start";
+    AuthOidcLogin = "auth.oidc.login";
+    AuthOidcLogout = "auth.oidc.logout";
     AuthJwks = "auth.jwks";
     AuthDiscovery = "auth.discovery";
     TenantsRead = "tenants.read";

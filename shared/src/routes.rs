@@ -69,7 +69,7 @@ impl<G: Group> Routes<G> {
         let route = Route { method, path, access, action };
         self.routes.push(route.clone());
         self.mount.push(Box::new(move |router, group| {
-            let limit = group.post_limit().filter(|_| route.method == Method::POST);
+            let limit = group.limit_of(&route.method);
             let gate = Gate { route, app: group.app().cloned(), limit };
             router.route(path, on(filter, handler).route_layer(from_fn_with_state(gate, access::check)))
         }));

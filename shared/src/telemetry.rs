@@ -39,7 +39,7 @@ pub fn init(level: Level) {
 }
 
 fn levels(level: Level) -> Targets {
-    let ours = ["shared", "health", "auth", "tenants", "users", "todos", "audit", "ops"];
+    let ours = ["shared", "health", "auth", "oidc", "tenants", "users", "todos", "audit", "ops"];
     Targets::new().with_default(level.min(Level::INFO)).with_targets(ours.map(|name| (name, level)))
 }
 

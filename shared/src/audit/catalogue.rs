@@ -119,6 +119,9 @@ impl Action {
             Self::AuthRevoke => changes(Session, "A session was ended by who held a token of it."),
             Self::AuthJwks => reads(Nothing, "The published keys were read."),
             Self::AuthDiscovery => reads(Nothing, "The published configuration was read."),
+            Self::AuthOidcStart => reads(Nothing, "Somebody was sent to an identity provider to sign in."),
+            Self::AuthOidcLogin => changes(Session, "A user signed in at an identity provider: a session began."),
+            Self::AuthOidcLogout => changes(Session, "An identity provider ended sessions that it had vouched for."),
 
             Self::TenantsRead => reads(Tenant, "A user read its organization."),
             Self::TenantsUpdate => changes(Tenant, "The organization was renamed."),

@@ -88,6 +88,13 @@ impl Fetch {
         Self { tls: Arc::new(Tls::only(root)), ..self }
     }
 
+    /// Whether `url` is one that may be called, or that a browser may be sent
+    /// to: its host is not looked up.
+    #[must_use]
+    pub fn may_be_url(&self, url: &str) -> bool {
+        self.target(url).is_ok()
+    }
+
     /// Whether `issuer` may be registered: an https URL without user, query and
     /// fragment (OpenID Connect Core 1.0, 2), whose host resolves to addresses
     /// that may be called. Every fetch checks again.

@@ -45,9 +45,15 @@ impl Transport {
 /// browser takes for a prefixed one would become ours.
 #[must_use]
 pub fn sent(headers: &HeaderMap) -> Option<String> {
+    sent_as(NAME, headers)
+}
+
+/// The same for a cookie of another name.
+#[must_use]
+pub fn sent_as(name: &str, headers: &HeaderMap) -> Option<String> {
     let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let cookies = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
-    let named = |cookie: &'_ [u8]| cookie.strip_prefix(NAME.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    let named = |cookie: &'_ [u8]| cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
     let mut tokens = cookies.filter_map(named);
     let token = tokens.next()?;
     // What is no text is no token either, but it was sent.
@@ -62,7 +68,24 @@ pub fn forget(headers: &HeaderMap) -> SetCookie {
 }
 
 fn set(value: String, max_age: Duration) -> SetCookie {
-    let cookie = Cookie::build((NAME, value)).path("/").max_age(max_age);
-    let cookie = cookie.secure(true).http_only(true).same_site(SameSite::Strict).build();
+    set_as(NAME, value, max_age, SameSite::Strict)
+}
+
+/// A cookie by this name that a browser also sends where another site leads it
+/// here by a link (`SameSite=Lax`): what an identity provider's answer is.
+#[derive(Debug, Clone, Copy)]
+pub struct Lax(pub &'static str);
+
+impl Lax {
+    /// Has the browser keep `value` for so long.
+    #[must_use]
+    pub fn set(self, value: String, max_age: Duration) -> SetCookie {
+        set_as(self.0, value, max_age, SameSite::Lax)
+    }
+}
+
+fn set_as(name: &'static str, value: String, max_age: Duration, same_site: SameSite) -> SetCookie {
+    let cookie = Cookie::build((name, value)).path("/").max_age(max_age);
+    let cookie = cookie.secure(true).http_only(true).same_site(same_site).build();
     Some([(SET_COOKIE, cookie.to_string().try_into().ok()?)])
 }

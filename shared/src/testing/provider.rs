@@ -10,6 +10,11 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
@@ -27,6 +32,8 @@ use tokio::sync::oneshot;
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 /// Where its keys stand.
 pub const KEYS: &str = "/keys";
+/// Where its codes are redeemed.
+pub const TOKEN: &str = "/token";
 
 /// What it does when a path is asked for.
 #[derive(Debug, Clone)]
@@ -43,6 +50,48 @@ pub enum Behaviour {
     Redirect(u16, String),
     /// Answers with this JSON, a byte at a time with so much between them.
     Slow(Duration, Value),
+    /// Gives tokens for a code, once, to whom it was given out.
+    Grant(Grant),
+}
+
+/// A code that was given out (RFC 6749, 4.1; RFC 7636), and what it is worth.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The code.
+    pub code: String,
+    /// The challenge (S256) that came with the request for it.
+    pub challenge: String,
+    /// To whom.
+    pub client_id: String,
+    /// By which secret that is proved, in the header or in the body.
+    pub client_secret: Option<String>,
+    /// Where the browser was to be sent back.
+    pub redirect_uri: String,
+    /// The tokens.
+    pub tokens: Value,
+}
+
+impl Grant {
+    fn is_asked_for(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+        let form: HashMap<_, _> = form_urlencoded::parse(body).into_owned().collect();
+        let has = |name: &str, value: &str| form.get(name).is_some_and(|given| given == value);
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let proved = match (&self.client_secret, headers.get(header::AUTHORIZATION)) {
+            (Some(secret), Some(basic)) => {
+                let pair = format!("{}:{}", encoded(&self.client_id), encoded(secret));
+                basic.as_bytes() == format!("Basic {}", STANDARD.encode(pair)).as_bytes()
+            }
+            (Some(secret), None) => has("client_id", &self.client_id) && has("client_secret", secret),
+            (None, basic) => basic.is_none() && has("client_id", &self.client_id),
+        };
+        let verifier = form.get("code_verifier").map(String::as_bytes).unwrap_or_default();
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier));
+        proved
+            && has("grant_type", "authorization_code")
+            && has("code", &self.code)
+            && has("redirect_uri", &self.redirect_uri)
+            && challenge == self.challenge
+    }
 }
 
 /// A request that came.
@@ -123,7 +172,8 @@ impl TestProvider {
             "issuer": self.issuer(),
             "jwks_uri": self.url(KEYS),
             "authorization_endpoint": self.url("/authorize"),
-            "token_endpoint": self.url("/token"),
+            "token_endpoint": self.url(TOKEN),
+            "end_session_endpoint": self.url("/end"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
@@ -170,14 +220,27 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     let behaviour = {
         let mut state = state.lock().unwrap();
         let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        let behaviour = state.behaviours.get(parts.uri.path()).cloned();
+        let behaviour = match behaviour {
+            Some(Behaviour::Grant(grant)) if grant.is_asked_for(&parts.headers, &body) => {
+                state.behaviours.remove(parts.uri.path());
+                Some(Behaviour::Json(200, grant.tokens))
+            }
+            Some(Behaviour::Grant(_)) => {
+                let refusal = json!({ "error": "invalid_grant", "error_description": "WORDS-OF-THEIRS" });
+                Some(Behaviour::Json(400, refusal))
+            }
+            other => other,
+        };
         state.received.push(Received { method: parts.method, path, headers: parts.headers, body });
-        state.behaviours.get(parts.uri.path()).cloned()
+        behaviour
     };
     let json = "application/json";
     Ok(match behaviour.unwrap_or(Behaviour::Json(404, json!({ "error": "not_found" }))) {
         Behaviour::Json(status, value) => response(status, json, Full::from(value.to_string()).boxed()),
         Behaviour::Html(status, text) => response(status, "text/html", Full::from(text).boxed()),
-        Behaviour::Hang => std::future::pending().await,
+        // A grant has become what it is worth.
+        Behaviour::Hang | Behaviour::Grant(_) => std::future::pending().await,
         Behaviour::Huge(bytes, true) => {
             response(200, json, Full::from(format!("\"{}\"", "a".repeat(bytes - 2))).boxed())
         }

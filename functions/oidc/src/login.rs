@@ -1,0 +1,56 @@
+//! `GET /api/v1/auth/oidc/{provider}/login`
+
+use axum::extract::State;
+use http::{HeaderName, StatusCode, header::LOCATION};
+use serde::Deserialize;
+use shared::{
+    Result,
+    audit::Action,
+    extract::{Path, Query},
+    origin::Origin,
+    session::cookie::SetCookie,
+};
+
+use crate::{
+    Oidc,
+    exchange::{Begun, Exchange},
+    pending::{LIFE, Pending},
+    state::Found,
+};
+
+/// Unknown parameters are ignored, as OAuth has it (RFC 6749, 3.1).
+#[derive(Debug, Deserialize)]
+pub(crate) struct Parameters {
+    tenant: Option<String>,
+    redirect_uri: Option<String>,
+}
+
+/// Sends a browser to the provider, with all that its answer will be compared
+/// with in a sealed cookie.
+pub(crate) async fn login(
+    State(oidc): State<Oidc>,
+    origin: Origin,
+    Path(name): Path<String>,
+    Query(Parameters { tenant, redirect_uri }): Query<Parameters>,
+) -> Result<(StatusCode, SetCookie, [(HeaderName, String); 1])> {
+    if let Some(target) = &redirect_uri {
+        oidc.redirects.check(target)?;
+    }
+    let slug = tenant.as_deref().unwrap_or_default();
+    let Found { provider, .. } = oidc.provider(slug, &name, Action::AuthOidcStart, &origin).await?;
+    let now = oidc.app.clock.now();
+    let metadata = oidc.discovery.of(&provider, now).await?;
+    let exchange = Exchange::with(&provider, &metadata, &oidc.callback_url(&provider))?;
+    let Begun { url, state, nonce, verifier } = exchange.begin();
+    let cookie = oidc.seal.set(&Pending {
+        state,
+        nonce,
+        verifier,
+        tenant,
+        provider: name,
+        issuer: (*provider.issuer).to_owned(),
+        redirect_uri,
+        ends_at: (now + LIFE).unix_timestamp(),
+    })?;
+    Ok((StatusCode::FOUND, cookie, [(LOCATION, url)]))
+}
