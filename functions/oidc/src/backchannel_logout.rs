@@ -107,3 +107,6 @@ impl<'a> Logout<'a> {
         Ok(Self { id, subject, session })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,3 +169,10 @@ async fn person(oidc: &Oidc, Found { tenant, provider }: &Found, pending: Pendin
     person.at.end_session_url = metadata.end_session_url(&provider.client_id, oidc.after_logout.as_ref());
     Ok(person)
 }
+
+#[cfg(test)]
+mod misuse;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod tests;

@@ -54,3 +54,6 @@ pub(crate) async fn login(
     })?;
     Ok((StatusCode::FOUND, cookie, [(LOCATION, url)]))
 }
+
+#[cfg(test)]
+mod tests;
