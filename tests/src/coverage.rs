@@ -33,6 +33,7 @@ struct Functions {
     auth: TestApp<auth::Auth>,
     tenants: TestApp<tenants::Tenants>,
     todos: TestApp<todos::Todos>,
+    users: TestApp<users::Users>,
     /// Where nobody answers: an identity provider that is asked to no avail.
     nobody: ClosedPort,
 }
@@ -53,7 +54,8 @@ impl Functions {
             audit: TestApp::start_with(audit::routes(), database.clone(), keys.clone(), &settings).await,
             auth: TestApp::start_with(auth::routes(), database.clone(), keys.clone(), &settings).await,
             tenants: TestApp::start_with(tenants::routes(), database.clone(), keys.clone(), &settings).await,
-            todos: TestApp::start_with(todos::routes(), database, keys, &settings).await,
+            todos: TestApp::start_with(todos::routes(), database.clone(), keys.clone(), &settings).await,
+            users: TestApp::start_with(users::routes(), database, keys, &settings).await,
             nobody: ClosedPort::take(),
         }
     }
@@ -64,6 +66,7 @@ impl Functions {
             "auth" => self.auth.send(event).await,
             "tenants" => self.tenants.send(event).await,
             "todos" => self.todos.send(event).await,
+            "users" => self.users.send(event).await,
             _ => panic!("{group} has routes to be recorded, and is not started here"),
         }
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// How a user stands before a change.
 pub(crate) struct Standing {
-    role: String,
+    pub(crate) role: Role,
     is_last_admin: bool,
 }
 
@@ -26,12 +26,13 @@ impl Standing {
         .await?
         .ok_or(Code::NotFound)?;
         expected.check(found.version)?;
-        Ok(Self { role: found.role, is_last_admin: found.is_last_admin })
+        let role = Role::try_from(&*found.role).map_err(|()| Error::new(Code::Internal))?;
+        Ok(Self { role, is_last_admin: found.is_last_admin })
     }
 
-    /// Whether `role` would be another one.
-    pub(crate) fn changes_to(&self, role: Option<Role>) -> bool {
-        role.is_some_and(|role| role.as_str() != self.role)
+    /// `role`, where it is another one.
+    pub(crate) fn changes_to(&self, role: Option<Role>) -> Option<Role> {
+        role.filter(|role| *role != self.role)
     }
 
     /// Asked before whatever leaves the tenant with one active admin less.

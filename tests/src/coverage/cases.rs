@@ -7,6 +7,7 @@ use shared::{access::Route, testing::Event};
 use super::{Admin, Functions, PASSWORD, login, signup, text};
 
 const TODOS: &str = "/api/v1/todos";
+const USERS: &str = "/api/v1/users";
 const PROVIDERS: &str = "/api/v1/tenants/current/identity-providers";
 
 /// The event, without its bearer; and for a public route one that it refuses.
@@ -76,6 +77,13 @@ impl Functions {
                 if *method == Method::PATCH { event.json(&json!({ "completed": true })).into() } else { event.into() }
             }
 
+            ("POST", USERS) => plain.json(&user()).into(),
+            (_, path) if path.starts_with(USERS) => {
+                let create = Event::post(USERS, &user()).bearer(&admin.access);
+                let event = named(route, &self.done("users", create).await.json());
+                if *method == Method::PATCH { event.json(&json!({ "role": "viewer" })).into() } else { event.into() }
+            }
+
             ("GET", "/api/v1/audit/export") => plain.into(),
             _ => panic!("{method} {path} is to be recorded and has no case"),
         }
@@ -85,6 +93,10 @@ impl Functions {
         let issuer = format!("http://{}", self.nobody.address());
         json!({ "name": "entra", "issuer": issuer, "audiences": ["a"], "client_id": "c" })
     }
+}
+
+fn user() -> Value {
+    json!({ "email": "grace@acme.example", "display_name": "Grace", "role": "analyst" })
 }
 
 /// The route of one thing, in whatever version it is.

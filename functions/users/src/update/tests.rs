@@ -7,7 +7,7 @@ use shared::{
 
 use crate::{
     Users,
-    trial::{created, get, grace, last_record, own, patch, path, with},
+    trial::{created, get, grace, last_record, one, own, patch, path, with},
 };
 
 #[tokio::test]
@@ -61,6 +61,28 @@ async fn a_change_of_role_ends_the_users_sessions_and_no_other_change_does() {
     );
     assert_eq!(app.send(patch(&path(cleo.user), &ada, "*", &json!({ "role": "admin" }))).await.status, 200);
     assert_eq!(own(&app, &cleo).await, "AUTH_006", "upwards too");
+}
+
+#[tokio::test]
+async fn the_record_of_a_change_says_which_fields_which_roles_and_how_many_sessions_but_no_text() {
+    let app = TestApp::start(crate::routes()).await;
+    let ada = app.tenant("acme").await;
+    let bob = app.member(ada.tenant, Role::Analyst).await;
+    for (changes, details) in [
+        (
+            json!({ "email": "b@acme.example", "display_name": "Bob" }),
+            r#"{"fields":["email","display_name"],"role_from":null,"role_to":null,"sessions_ended":0}"#,
+        ),
+        (json!({ "role": "analyst" }), r#"{"fields":["role"],"role_from":null,"role_to":null,"sessions_ended":0}"#),
+        (
+            json!({ "role": "admin", "display_name": "Robert" }),
+            r#"{"fields":["display_name","role"],"role_from":"analyst","role_to":"admin","sessions_ended":1}"#,
+        ),
+    ] {
+        assert_eq!(app.send(patch(&path(bob.user), &ada, "*", &changes)).await.status, 200, "{changes}");
+        let last = "SELECT details FROM audit_events WHERE tenant_id = $1 ORDER BY seq DESC LIMIT 1";
+        assert_eq!(one::<String>(&app, last, ada.tenant).await, details, "{changes}");
+    }
 }
 
 #[tokio::test]
