@@ -8,7 +8,7 @@ use http::{StatusCode, header::LOCATION};
 use serde::Deserialize;
 use shared::{
     Caller, Db, Result,
-    auth::Role,
+    auth::{Role, provider::Issuer},
     clock::SharedClock,
     idempotency::{Begun, Idempotent},
     password::{NewPassword, Passwords},
@@ -26,6 +26,15 @@ pub(crate) struct NewUser {
     role: Role,
     /// Absent for somebody who signs in with an identity provider alone.
     password: Option<NewPassword>,
+    /// Who it is at an identity provider: for one that creates no accounts.
+    identity: Option<FederatedIdentity>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FederatedIdentity {
+    issuer: Issuer,
+    subject: Text<1, 255>,
 }
 
 /// Creates a user in the caller's tenant. Three round trips, and one more with
@@ -51,7 +60,12 @@ pub(crate) async fn create(
                INSERT INTO users (tenant_id, id, email, display_name, role, password_hash, created_at, updated_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
                RETURNING *
-           ), audited AS (SELECT app.audit(id) FROM created)
+           ), known AS (
+               -- Whatever the provider says of the role from now on is newer.
+               INSERT INTO federated_identities (tenant_id, issuer, subject, user_id, asserted_at, created_at)
+               SELECT $1, $8, $9, id, 'epoch', $7 FROM created WHERE $8::text IS NOT NULL
+               RETURNING user_id
+           ), audited AS (SELECT app.audit(id) FROM created, (SELECT count(*) FROM known) AS known)
            SELECT id, email, display_name, role, status, version, created_at, updated_at, last_login_at
              FROM created, audited"#,
         caller.tenant_id(),
@@ -61,6 +75,8 @@ pub(crate) async fn create(
         new.role.as_str(),
         hash?,
         clock.now(),
+        new.identity.as_ref().map(|identity| &*identity.issuer),
+        new.identity.as_ref().map(|identity| &*identity.subject),
     )
     .fetch_one(&mut transaction)
     .await;

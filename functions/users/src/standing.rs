@@ -5,8 +5,7 @@ use uuid::Uuid;
 
 /// How a user stands before a change.
 pub(crate) struct Standing {
-    id: Uuid,
-    role: Role,
+    pub(crate) role: Role,
     is_last_admin: bool,
 }
 
@@ -27,22 +26,13 @@ impl Standing {
         .await?
         .ok_or(Code::NotFound)?;
         expected.check(found.version)?;
-        let role = Role::try_from(&*found.role).map_err(|()| Code::Internal)?;
-        Ok(Self { id, role, is_last_admin: found.is_last_admin })
+        let role = Role::try_from(&*found.role).map_err(|()| Error::new(Code::Internal))?;
+        Ok(Self { role, is_last_admin: found.is_last_admin })
     }
 
-    /// The role as it is, and as it would be where that is another one.
-    pub(crate) fn changes_to(&self, role: Option<Role>) -> Option<(Role, Role)> {
-        role.filter(|role| *role != self.role).map(|role| (self.role, role))
-    }
-
-    /// Ends the user's sessions, and says how many.
-    ///
-    /// # Errors
-    /// `SYS_002`.
-    pub(crate) async fn end_sessions(&self, transaction: &mut Transaction) -> Result<u32> {
-        let ended = sqlx::query_scalar!(r#"SELECT app.end_sessions($1)::integer AS "ended!""#, self.id);
-        Ok(ended.fetch_one(&mut *transaction).await?.unsigned_abs())
+    /// `role`, where it is another one.
+    pub(crate) fn changes_to(&self, role: Option<Role>) -> Option<Role> {
+        role.filter(|role| *role != self.role)
     }
 
     /// Asked before whatever leaves the tenant with one active admin less.

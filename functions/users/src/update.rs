@@ -7,6 +7,7 @@ use shared::{
     audit::{Details, UserField, given},
     auth::Role,
     clock::SharedClock,
+    db::Transaction,
     etag::IfMatch,
     extract::{Json, Path, if_given},
     text::{Email, Text},
@@ -29,14 +30,12 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    fn details(&self, role_change: Option<(Role, Role)>, sessions_ended: u32) -> Details {
-        let fields = given(&[
+    fn fields(&self) -> Vec<UserField> {
+        given(&[
             (UserField::Email, self.email.is_some()),
             (UserField::DisplayName, self.display_name.is_some()),
             (UserField::Role, self.role.is_some()),
-        ]);
-        let (role_from, role_to) = role_change.unzip();
-        Details::UserChanged { fields, role_from, role_to, sessions_ended }
+        ])
     }
 }
 
@@ -52,40 +51,46 @@ pub(crate) async fn update(
 ) -> Result<User> {
     let mut transaction = db.begin(&caller).await?;
     let standing = Standing::lock(&mut transaction, id, &expected).await?;
-    let role_change = standing.changes_to(changes.role);
-    let mut sessions_ended = 0;
-    if role_change.is_some() {
+    let new_role = standing.changes_to(changes.role);
+    if new_role.is_some() {
         standing.may_cease_to_be_admin()?;
-        sessions_ended = standing.end_sessions(&mut transaction).await?;
     }
-    let details = changes.details(role_change, sessions_ended);
     let updated = sqlx::query_as!(
         User,
-        r#"WITH changed AS (
-               UPDATE users
-                  SET email = coalesce($3, email),
-                      display_name = coalesce($4, display_name),
-                      role = coalesce($5, role),
-                      version = version + 1,
-                      updated_at = $6
-                WHERE tenant_id = $1 AND id = $2
-               RETURNING *
-           ), audited AS (SELECT app.audit(id, $7) FROM changed)
-           SELECT id, email, display_name, role, status, version, created_at, updated_at, last_login_at
-             FROM changed, audited"#,
+        "UPDATE users
+            SET email = coalesce($3, email),
+                display_name = coalesce($4, display_name),
+                role = coalesce($5, role),
+                version = version + 1,
+                updated_at = $6
+          WHERE tenant_id = $1 AND id = $2
+      RETURNING id, email, display_name, role, status, version, created_at, updated_at, last_login_at",
         caller.tenant_id(),
         id,
         changes.email.as_deref(),
         changes.display_name.as_deref(),
         changes.role.map(Role::as_str),
         clock.now(),
-        details.text_for(caller.action()),
     )
     .fetch_optional(&mut transaction)
     .await;
     let user = explained(updated)?.ok_or(Code::NotFound)?;
-    transaction.commit().await?;
+    let sessions_ended = if new_role.is_some() { end_sessions(&mut transaction, id).await? } else { 0 };
+    let details = Details::UserChanged {
+        fields: changes.fields(),
+        role_from: new_role.map(|_| standing.role),
+        role_to: new_role,
+        sessions_ended,
+    };
+    transaction.commit_recorded(caller.action(), id, &details).await?;
     Ok(user)
+}
+
+async fn end_sessions(transaction: &mut Transaction, user: Uuid) -> Result<u32> {
+    let ended = sqlx::query_scalar!(r#"SELECT app.end_sessions($1)::integer AS "ended!""#, user)
+        .fetch_one(&mut *transaction)
+        .await?;
+    Ok(ended.unsigned_abs())
 }
 
 #[cfg(test)]

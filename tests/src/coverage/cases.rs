@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::{access::Route, clock::Clock, testing::Event};
+use shared::{access::Route, testing::Event};
 
 use super::{Admin, Functions, PASSWORD, login, signup, text};
 
@@ -70,13 +70,6 @@ impl Functions {
                 if *method == Method::PATCH { event.json(&json!({ "name": "other" })).into() } else { event.into() }
             }
 
-            ("POST", USERS) => plain.json(&self.person()).into(),
-            (_, path) if path.starts_with(USERS) => {
-                let create = Event::post(USERS, &self.person()).bearer(&admin.access);
-                let event = named(route, &self.done("users", create).await.json());
-                if *method == Method::PATCH { event.json(&json!({ "role": "analyst" })).into() } else { event.into() }
-            }
-
             ("POST", TODOS) => plain.json(&json!({ "title": "Call" })).into(),
             ("PATCH" | "DELETE", "/api/v1/todos/{id}") => {
                 let create = Event::post(TODOS, &json!({ "title": "Call" })).bearer(&admin.access);
@@ -84,21 +77,26 @@ impl Functions {
                 if *method == Method::PATCH { event.json(&json!({ "completed": true })).into() } else { event.into() }
             }
 
+            ("POST", USERS) => plain.json(&user()).into(),
+            (_, path) if path.starts_with(USERS) => {
+                let create = Event::post(USERS, &user()).bearer(&admin.access);
+                let event = named(route, &self.done("users", create).await.json());
+                if *method == Method::PATCH { event.json(&json!({ "role": "viewer" })).into() } else { event.into() }
+            }
+
             ("GET", "/api/v1/audit/export") => plain.into(),
             _ => panic!("{method} {path} is to be recorded and has no case"),
         }
-    }
-
-    /// Somebody whose address nobody has yet.
-    fn person(&self) -> Value {
-        let email = format!("{}@acme.example", self.auth.clock.new_id().simple());
-        json!({ "email": email, "display_name": "Grace", "role": "viewer" })
     }
 
     fn provider(&self) -> Value {
         let issuer = format!("http://{}", self.nobody.address());
         json!({ "name": "entra", "issuer": issuer, "audiences": ["a"], "client_id": "c" })
     }
+}
+
+fn user() -> Value {
+    json!({ "email": "grace@acme.example", "display_name": "Grace", "role": "analyst" })
 }
 
 /// The route of one thing, in whatever version it is.

@@ -166,3 +166,56 @@ async fn l3_a_user_whose_creation_cannot_be_recorded_is_not_created() {
     let users: i64 = one(&app, "SELECT count(*) FROM users WHERE tenant_id = $1", ada.tenant).await;
     assert_eq!(users, 1);
 }
+
+fn at(issuer: &str, subject: &str) -> Value {
+    json!({ "issuer": issuer, "subject": subject })
+}
+
+/// What `app.federated_user` makes of a subject whose provider creates no accounts.
+async fn found(app: &TestApp<Users>, tenant: Uuid, subject: &str) -> (Option<Uuid>, Option<String>, Option<String>) {
+    let query = "SELECT f.user_id, f.role, f.refused FROM app.enter_tenant($1),
+        LATERAL app.federated_user('https://idp.example.com', $2, now(), NULL, 'viewer', false, NULL, NULL,
+                                   gen_random_uuid(), gen_random_uuid(), now()) AS f";
+    let mut runtime = app.database.runtime().await;
+    sqlx::query_as(query).bind(tenant).bind(subject).fetch_one(&mut runtime).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_is_registered_with_an_identity_is_known_to_a_provider_that_creates_no_accounts() {
+    let app = TestApp::start(crate::routes()).await;
+    let (ada, eve) = (app.tenant("acme").await, app.tenant("evil").await);
+    assert_eq!(found(&app, ada.tenant, "s-1").await.2.as_deref(), Some("unknown"));
+    let body = with(grace(), "identity", at("https://idp.example.com", "s-1"));
+    let (user, target) = created(&app, &ada, &body).await;
+    assert!(user.get("identity").is_none());
+    assert_eq!(found(&app, ada.tenant, "s-1").await, (Some(id(&user)), Some("analyst".into()), None));
+    assert_eq!(found(&app, eve.tenant, "s-1").await.2.as_deref(), Some("unknown"), "of another tenant");
+    assert_eq!(app.trail(ada.tenant).await.len(), 1, "one record");
+    let again = post(&app, &ada, &with(body.clone(), "email", json!("other@acme.example"))).await;
+    assert_eq!((again.status.as_u16(), &*again.code()), (409, "RES_002"));
+    assert_eq!(again.json()["error"]["fields"][0]["field"], "identity");
+    created(&app, &eve, &body).await;
+    assert_eq!(app.send(crate::trial::delete(&target, &ada, "*")).await.status, 204);
+    assert_eq!(found(&app, ada.tenant, "s-1").await.2.as_deref(), Some("unknown"), "and known no more");
+    created(&app, &ada, &body).await;
+}
+
+#[tokio::test]
+async fn an_identity_that_does_not_fit_is_422_at_its_field() {
+    let app = TestApp::start(crate::routes()).await;
+    let ada = app.tenant("acme").await;
+    let issuer = "https://idp.example.com";
+    for (identity, field) in [
+        (json!("s-1"), "identity"),
+        (json!({ "issuer": issuer }), "identity.subject"),
+        (at(issuer, ""), "identity.subject"),
+        (at(issuer, &"s".repeat(256)), "identity.subject"),
+        (at("idp.example.com", "s-1"), "identity.issuer"),
+        (at("http://idp.example.com", "s-1"), "identity.issuer"),
+        (json!({ "issuer": issuer, "subject": "s-1", "user_id": ada.user }), "identity.user_id"),
+    ] {
+        let answer = post(&app, &ada, &with(grace(), "identity", identity.clone())).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (422, "VAL_001"), "{identity}");
+        assert_eq!(answer.json()["error"]["fields"][0]["field"], field, "{identity}");
+    }
+}

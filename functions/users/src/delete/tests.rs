@@ -91,19 +91,8 @@ async fn of_a_deleted_user_the_id_stays_and_of_the_person_nothing() {
     assert_eq!(one::<i64>(&app, acts, bob.user).await, 1, "what Bob did is still Bob's");
 }
 
-/// What providers know users by, in a database that does not have it yet.
+/// What providers know users by.
 const FEDERATED: &str = "
-    ALTER TABLE sessions ADD COLUMN IF NOT EXISTS issuer text, ADD COLUMN IF NOT EXISTS subject text,
-          ADD COLUMN IF NOT EXISTS provider_session text, ADD COLUMN IF NOT EXISTS end_session_url text;
-    DO $$ BEGIN
-        IF to_regclass('public.federated_identities') IS NULL THEN
-            CREATE TABLE federated_identities (
-                tenant_id uuid, issuer text, subject text, user_id uuid NOT NULL, asserted_at timestamptz NOT NULL,
-                created_at timestamptz NOT NULL, PRIMARY KEY (tenant_id, issuer, subject),
-                FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id));
-            GRANT SELECT, DELETE ON federated_identities TO tenantry_runtime;
-        END IF;
-    END $$;
     INSERT INTO federated_identities (tenant_id, issuer, subject, user_id, asserted_at, created_at)
     SELECT tenant_id, 'https://idp.example.com', 'subject of ' || role, id, now(), now() FROM users;
     UPDATE sessions s SET issuer = 'https://idp.example.com', subject = 'subject of ' || u.role, provider_session = 'sid',
