@@ -114,6 +114,30 @@ async fn a_provider_knows_a_deleted_user_no_more_and_the_others_as_before() {
     assert_eq!(left, json!(["subject of admin", [null, null, null], kept]));
 }
 
+/// A session of a provider's access tokens: superseded, the same tokens may
+/// begin another one.
+#[tokio::test]
+async fn a_providers_token_begins_another_session_after_a_new_role_or_a_deactivation_and_none_after_a_deletion() {
+    let app = TestApp::start(crate::routes()).await;
+    let ada = app.tenant("acme").await;
+    for (superseded, act) in [(true, "demote"), (true, "deactivate"), (false, "delete")] {
+        let bob = app.member(ada.tenant, Role::Analyst).await;
+        let of_tokens = "UPDATE sessions SET bearer_key = sha256(id::text::bytea) WHERE user_id = $1";
+        sqlx::query(of_tokens).bind(bob.user).execute(&mut app.superuser().await).await.unwrap();
+        let target = path(bob.user);
+        let answer = app.send(match act {
+            "demote" => patch(&target, &ada, "*", &json!({ "role": "viewer" })),
+            "deactivate" => set(act, &target, &ada, "*"),
+            _ => delete(&target, &ada, "*"),
+        });
+        assert!(answer.await.status.is_success(), "{act}");
+        let ended = "SELECT superseded FROM sessions WHERE user_id = $1 AND ended_at IS NOT NULL";
+        assert_eq!(one::<bool>(&app, ended, bob.user).await, superseded, "{act}");
+    }
+    let sign_ins = "SELECT count(*) FROM sessions WHERE tenant_id = $1 AND bearer_key IS NULL AND superseded";
+    assert_eq!(one::<i64>(&app, sign_ins, ada.tenant).await, 0);
+}
+
 #[tokio::test]
 async fn the_address_of_a_deleted_user_may_be_used_anew_by_somebody_else() {
     let app = TestApp::start(crate::routes()).await;
