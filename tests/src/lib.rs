@@ -7,6 +7,7 @@ mod coverage;
 mod events;
 mod journey;
 mod template;
+mod trail;
 
 use shared::access::Route;
 
