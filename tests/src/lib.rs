@@ -11,6 +11,7 @@ mod journey;
 mod lifecycle;
 mod permissions;
 mod template;
+mod trail;
 
 use shared::access::Route;
 
