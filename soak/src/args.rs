@@ -10,8 +10,9 @@ Tries for long what must hold every time; `make soak ARGS=\"...\"` runs it.
 
   --races N      refresh races: one token, 20 times at once, to 5 processes (1000)
   --mutants N    access tokens that nobody may accept (100000)
+  --requests N   requests of tenants to others' things (100000)
   --seed N       chooses the mutants (by the clock; it is said at the start)
-  --only LIST    parts, by comma: refresh, tokens, lockout
+  --only LIST    parts, by comma: refresh, tokens, lockout, isolation
   --help         this text
 
 The last line is `soak: all held`, or says what broke; then it exits with 1.
@@ -19,7 +20,7 @@ It wants the machine to itself: a 503 for want of time counts as broken.
 ";
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 3] = ["refresh", "tokens", "lockout"];
+const PARTS: [&str; 4] = ["refresh", "tokens", "lockout", "isolation"];
 
 /// What is asked for.
 pub(crate) struct Args {
@@ -27,6 +28,8 @@ pub(crate) struct Args {
     pub(crate) races: usize,
     /// How many mutants.
     pub(crate) mutants: usize,
+    /// How many requests over the tenants' borders.
+    pub(crate) requests: usize,
     /// What chooses them.
     pub(crate) seed: u64,
     only: Vec<String>,
@@ -39,13 +42,14 @@ impl Args {
     /// It has an option that is not known, or a value that does not fit.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let seed = SystemClock.now().unix_timestamp().unsigned_abs();
-        let mut args = Self { races: 1000, mutants: 100_000, seed, only: Vec::new() };
+        let mut args = Self { races: 1000, mutants: 100_000, requests: 100_000, seed, only: Vec::new() };
         while let Some(option) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{option} needs a value"));
             match option.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--races" => args.races = value()?.parse()?,
                 "--mutants" => args.mutants = value()?.parse()?,
+                "--requests" => args.requests = value()?.parse()?,
                 "--seed" => args.seed = value()?.parse()?,
                 "--only" => args.only = value()?.split(',').map(str::to_owned).collect(),
                 _ => return Err(format!("{option} is not an option; see --help").into()),

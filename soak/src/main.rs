@@ -1,12 +1,14 @@
 //! What must hold not once but every time: refresh races over real processes,
-//! and access tokens changed in a hundred thousand ways.
+//! access tokens changed in a hundred thousand ways, and tenants that reach for
+//! each other's things as often.
 //!
 //! In reading order: `refresh` races, `tokens` sends mutants, which
-//! `tokens::mutant` makes, and `lockout` runs the long form of a test of
-//! `auth`. docs/THREATS.md says which rows they are.
+//! `tokens::mutant` makes, `lockout` runs the long form of a test of `auth`,
+//! and `isolation` drives tenants against each other. docs/THREATS.md says which rows they are.
 
 mod args;
 mod chance;
+mod isolation;
 mod lockout;
 mod refresh;
 mod tokens;
@@ -61,6 +63,7 @@ fn run(part: &str, args: &Args) -> Result<()> {
     match part {
         "refresh" => runtime.block_on(refresh::run(args.races)),
         "tokens" => runtime.block_on(tokens::run(args.mutants, args.seed)),
+        "isolation" => runtime.block_on(isolation::run(args.requests, args.seed)),
         _ => lockout::run(),
     }
 }
