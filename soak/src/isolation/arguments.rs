@@ -61,7 +61,7 @@ pub(super) fn body(route: &Route, given: &Given<'_>, chance: &mut Chance) -> Res
         Action::TenantsUpdate => json!({ "name": format!("{marker} {number}") }),
         // The same for all tenants, but for the client: no name is theirs alone.
         Action::IdentityProvidersCreate => json!({
-            "name": format!("idp-{number}"), "issuer": format!("https://93.184.215.14/{number}"),
+            "name": format!("idp-{}", number % 30), "issuer": format!("https://93.184.215.14/{}", number % 30),
             "audiences": [marker], "client_id": marker, "client_secret": marker,
         }),
         Action::IdentityProvidersUpdate => json!({ "client_id": format!("{marker}-{number}") }),

@@ -31,10 +31,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "DO $do$ BEGIN EXECUTE replace(pg_get_functiondef('app.enter'::regproc), 'tenant::text, true)', 'tenant::text, false)'); END $do$",
     ),
     fault(
-        "entering before the session is looked at",
-        "DO $do$ BEGIN EXECUTE replace(pg_get_functiondef('app.enter'::regproc),
-            'IF live.tenant_status', 'RETURN QUERY SELECT tenant, session, (SELECT u.id FROM public.users u WHERE u.tenant_id = tenant LIMIT 1);
-             RETURN; IF live.tenant_status'); END $do$",
+        "entering without a look at the session",
+        "DO $do$ BEGIN EXECUTE replace(pg_get_functiondef('app.enter'::regproc), 'live.session_lives IS NOT TRUE', 'false'); END $do$",
     ),
     fault(
         "a view with its owner's rights",
@@ -68,6 +66,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault(
         "a name that is unique over all tenants",
-        "CREATE UNIQUE INDEX names ON identity_providers (name)",
+        "ALTER TABLE identity_providers DROP CONSTRAINT identity_providers_name_key;
+         CREATE UNIQUE INDEX identity_providers_name_key ON identity_providers (name)",
     ),
 ];

@@ -14,7 +14,8 @@ const TABLES: &[(&str, &str)] =
 
 /// A record without what was reached for, which may be another's, and without
 /// the caller of a forged token, who is of another tenant than it says.
-pub(super) const RECORD: &str = "to_jsonb(t) - 'object_id' - 'details' - CASE reason WHEN 'AUTH_006' THEN '{actor_id,session_id}' ELSE '{}' END::text[]";
+pub(super) const RECORD: &str = "to_jsonb(t) - 'object_id' - 'details'
+    - CASE request_id WHEN 'forged' THEN '{actor_id,session_id}' ELSE '{}' END::text[]";
 
 /// What a thing must look like; nothing is known of its version where a change
 /// was cut short.
