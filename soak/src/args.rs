@@ -11,8 +11,9 @@ Tries for long what must hold every time; `make soak ARGS=\"...\"` runs it.
   --races N      refresh races: one token, 20 times at once, to 5 processes (1000)
   --mutants N    access tokens that nobody may accept (100000)
   --kids N       tokens under key ids that no provider has (10000)
-  --seed N       chooses the mutants (by the clock; it is said at the start)
-  --only LIST    parts, by comma: refresh, tokens, kids, lockout
+  --requests N   requests of tenants to others' things (100000)
+  --seed N       chooses the mutants and requests (by the clock; it is said at the start)
+  --only LIST    parts, by comma: refresh, tokens, kids, lockout, isolation
   --help         this text
 
 The last line is `soak: all held`, or says what broke; then it exits with 1.
@@ -20,7 +21,7 @@ It wants the machine to itself: a 503 for want of time counts as broken.
 ";
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 4] = ["refresh", "tokens", "kids", "lockout"];
+const PARTS: [&str; 5] = ["refresh", "tokens", "kids", "lockout", "isolation"];
 
 /// What is asked for.
 pub(crate) struct Args {
@@ -30,7 +31,9 @@ pub(crate) struct Args {
     pub(crate) mutants: usize,
     /// How many tokens under random key ids.
     pub(crate) kids: usize,
-    /// What chooses the mutants.
+    /// How many requests over the tenants' borders.
+    pub(crate) requests: usize,
+    /// What chooses the mutants and the requests.
     pub(crate) seed: u64,
     only: Vec<String>,
 }
@@ -42,7 +45,8 @@ impl Args {
     /// It has an option that is not known, or a value that does not fit.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let seed = SystemClock.now().unix_timestamp().unsigned_abs();
-        let mut args = Self { races: 1000, mutants: 100_000, kids: 10_000, seed, only: Vec::new() };
+        let (kids, requests, only) = (10_000, 100_000, Vec::new());
+        let mut args = Self { races: 1000, mutants: 100_000, kids, requests, seed, only };
         while let Some(option) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{option} needs a value"));
             match option.as_str() {
@@ -50,6 +54,7 @@ impl Args {
                 "--races" => args.races = value()?.parse()?,
                 "--mutants" => args.mutants = value()?.parse()?,
                 "--kids" => args.kids = value()?.parse()?,
+                "--requests" => args.requests = value()?.parse()?,
                 "--seed" => args.seed = value()?.parse()?,
                 "--only" => args.only = value()?.split(',').map(str::to_owned).collect(),
                 _ => return Err(format!("{option} is not an option; see --help").into()),

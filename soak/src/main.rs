@@ -1,12 +1,15 @@
 //! What must hold not once but every time: refresh races over real processes,
-//! access tokens changed in a hundred thousand ways, a flood of unknown keys.
+//! access tokens changed in a hundred thousand ways, a flood of unknown keys, and
+//! tenants that reach for each other's things.
 //!
 //! In reading order: `refresh` races, `tokens` sends mutants, which
-//! `tokens::mutant` makes, `kids` floods a provider's key cache, and `lockout`
-//! runs the long form of a test of `auth`. docs/THREATS.md says which rows they are.
+//! `tokens::mutant` makes, `kids` floods a provider's key cache, `lockout` runs
+//! the long form of a test of `auth`, and `isolation` drives tenants against
+//! each other. docs/THREATS.md says which rows they are.
 
 mod args;
 mod chance;
+mod isolation;
 mod kids;
 mod lockout;
 mod refresh;
@@ -63,6 +66,7 @@ fn run(part: &str, args: &Args) -> Result<()> {
         "refresh" => runtime.block_on(refresh::run(args.races)),
         "tokens" => runtime.block_on(tokens::run(args.mutants, args.seed)),
         "kids" => runtime.block_on(kids::run(args.kids)),
+        "isolation" => runtime.block_on(isolation::run(args.requests, args.seed)),
         _ => lockout::run(),
     }
 }

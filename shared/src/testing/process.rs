@@ -94,7 +94,8 @@ impl Process {
         answers.into_iter().map(|(kind, payload)| if kind == "response" { Ok(payload) } else { Err(payload) }).collect()
     }
 
-    fn hand_over(&self, event: &Value) {
+    /// Hands an event over and waits for nothing.
+    pub fn hand_over(&self, event: &Value) {
         self.events.send(event.to_string()).unwrap();
     }
 

@@ -264,7 +264,7 @@ async fn every_rule_bites() {
         ("GRANT tenantry_owner TO tenantry_runtime", &["tenantry_owner", "public", "app"]),
         ("GRANT CREATE ON SCHEMA app TO tenantry_runtime", &["app"]),
         ("GRANT UPDATE ON audit_events TO tenantry_runtime", &["UPDATE on audit_events"]),
-        ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads", "DELETE on audit_heads"]),
+        ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads", "DELETE on audit_heads", "audit_heads"]),
         ("GRANT DELETE ON tenant_keys TO tenantry_runtime", &["DELETE on tenant_keys"]),
         ("GRANT TRUNCATE ON todos TO tenantry_runtime", &["todos"]),
         ("ALTER POLICY maintenance ON tenants TO PUBLIC", &["maintenance"]),

@@ -1,0 +1,145 @@
+//! T2 and T3: tenants reach for each other's things on every route of every
+//! group, in every way that a request has, and past the functions at each wall
+//! by itself; requests are dropped in mid-flight, and functions killed. Nothing
+//! foreign is read, written or learned of.
+//!
+//! That the driver would see it if it were is shown by `faults`: each one is put
+//! into a database of its own, and must be caught.
+
+mod arguments;
+mod faults;
+mod functions;
+mod ledger;
+mod markers;
+mod requests;
+mod walls;
+mod world;
+
+use std::time::Duration;
+
+use serde_json::json;
+use shared::testing::{EmulatedSecrets, Event, Process};
+use sqlx::{AssertSqlSafe, Executor, raw_sql};
+
+use crate::{Result, progress};
+use faults::{FAULTS, Fault};
+use world::{Leak, World};
+
+const TENANTS: usize = 20;
+/// One in so many requests is a statement past the functions.
+const WALLS_EVERY: usize = 50;
+/// After so many requests every row is looked at.
+const COMPARE_EVERY: usize = 10_000;
+/// After so many requests a function is killed over its work.
+const KILL_EVERY: usize = 2000;
+/// Where there is a fault: fewer tenants, and it is looked for sooner.
+const TENANTS_OF_A_FAULT: usize = 4;
+const REQUESTS_OF_A_FAULT: usize = 3000;
+const COMPARE_FAULT_EVERY: usize = 50;
+
+/// Sends so many requests, then puts each fault in and expects it to be caught.
+///
+/// # Errors
+/// The first [`Leak`], or the faults that nobody caught.
+pub(crate) async fn run(requests: usize, seed: u64) -> Result<()> {
+    progress(&format!("isolation: {requests} requests of {TENANTS} tenants, --seed {seed}"));
+    let mut world = World::create(TENANTS, seed).await?;
+    let killed = Killed::prepare(&world).await?;
+    drive(&mut world, requests, COMPARE_EVERY, Some(&killed)).await?;
+    progress(&format!("isolation: held; now {} faults, of which each must be caught", FAULTS.len()));
+    let mut missed = Vec::new();
+    for fault in FAULTS {
+        match catch(fault, seed).await? {
+            Ok(how) => progress(&format!("isolation: {} was caught: {how}", fault.name)),
+            Err(why) => missed.push(format!("{} ({why})", fault.name)),
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("not caught: {}", missed.join("; ")).into()) }
+}
+
+async fn drive(world: &mut World, requests: usize, compare_every: usize, killed: Option<&Killed>) -> Result<()> {
+    for number in 1..=requests {
+        let at = |error: crate::Error| match error.downcast::<Leak>() {
+            Ok(leak) => Box::new(Leak(format!("request {number}: {leak}"))) as crate::Error,
+            Err(error) => format!("request {number}: {error}").into(),
+        };
+        if number % WALLS_EVERY == 0 { walls::attempt(world).await } else { requests::send(world).await }
+            .map_err(at)?;
+        if number % compare_every == 0 || number == requests {
+            ledger::compare(world).await.map_err(at)?;
+        }
+        if number % 5000 == 0 {
+            world.renew_tokens();
+            progress(&format!("isolation: {number} of {requests} requests"));
+        }
+        if let Some(killed) = killed.filter(|_| number % KILL_EVERY == 0) {
+            killed.once(world).await;
+        }
+    }
+    Ok(())
+}
+
+/// How a fault was caught, or why not.
+async fn catch(fault: &Fault, seed: u64) -> Result<std::result::Result<String, String>> {
+    let mut world = World::create(TENANTS_OF_A_FAULT, seed).await?;
+    let sql = fault.sql.replace("{role}", world.database.role());
+    world.superuser.execute(raw_sql(AssertSqlSafe(sql))).await?;
+    Ok(match drive(&mut world, REQUESTS_OF_A_FAULT, COMPARE_FAULT_EVERY, None).await {
+        Ok(()) => Err(format!("in {REQUESTS_OF_A_FAULT} requests")),
+        Err(error) => match error.downcast::<Leak>() {
+            Ok(leak) => Ok(leak.0.chars().take(160).collect()),
+            Err(other) => Err(other.to_string()),
+        },
+    })
+}
+
+/// A function in a process of its own, which is killed over its work.
+struct Killed {
+    binary: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Killed {
+    async fn prepare(world: &World) -> Result<Self> {
+        let binary = std::env::current_exe()?.with_file_name("todos");
+        if !binary.is_file() {
+            return Err(format!("{} is not built: cargo build --package todos", binary.display()).into());
+        }
+        let binary = binary.to_str().ok_or("the target directory's name is not UTF-8")?.to_owned();
+        let secrets = EmulatedSecrets::usual(&world.keys, &world.database).await;
+        Ok(Self { binary, environment: secrets.environment(world.database.address()) })
+    }
+
+    /// Has it create todos of one tenant, and kills it at some moment of that.
+    async fn once(&self, world: &mut World) {
+        let (tenant, _) = world.two_tenants();
+        let process = Process::start(&self.binary, &[], &self.environment);
+        for _ in 0..20 {
+            let title = json!({ "title": world.tenants[tenant].marker });
+            let event = Event::post("/api/v1/todos", &title).bearer(&world.tenants[tenant].members[0].token);
+            process.hand_over(&event.into_json());
+            world.ledger.perhaps_made("/api/v1/todos", tenant);
+        }
+        tokio::time::sleep(Duration::from_millis(50 + world.chance.below(400) as u64)).await;
+        drop(process.kill());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn t2_tenants_that_reach_for_each_others_things_get_nothing_and_three_faults_are_caught() {
+        let mut world = World::create(6, 7).await.unwrap();
+        drive(&mut world, 600, 300, None).await.unwrap();
+        for name in [
+            "a table without FORCE",
+            "entering without a look at the session",
+            "a trigger that writes to another tenant",
+        ] {
+            let fault = FAULTS.iter().find(|fault| fault.name == name).unwrap();
+            catch(fault, 7).await.unwrap().unwrap();
+        }
+    }
+}
