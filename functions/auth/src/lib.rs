@@ -4,6 +4,8 @@
 mod allowed_origins;
 mod cookie;
 mod device;
+#[cfg(test)]
+mod federated;
 mod introspect;
 mod login;
 mod logout;

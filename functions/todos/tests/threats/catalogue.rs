@@ -4,7 +4,8 @@ use shared::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
 
 /// What keeps no tenant's rows.
-const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "registered_issuers"];
+const NO_TENANT: &[&str] =
+    &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "registered_issuers"];
 /// A tenant is its own tenant.
 const TENANT_BY_ID: &str = "tenants";
 /// Uniqueness over all tenants: an organization's name at sign-in.
