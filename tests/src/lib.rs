@@ -14,6 +14,7 @@ fn groups() -> Vec<(&'static str, Vec<Route>)> {
     vec![
         ("auth", auth::routes().list().to_vec()),
         ("health", health::routes().list().to_vec()),
+        ("oidc", oidc::routes().list().to_vec()),
         ("tenants", tenants::routes().list().to_vec()),
         ("todos", todos::routes().list().to_vec()),
     ]
