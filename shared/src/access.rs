@@ -10,10 +10,12 @@ use axum::{
 use http::Method;
 use uuid::Uuid;
 
+#[cfg(feature = "federation")]
+use crate::auth::FederatedRequest;
 use crate::{
     app::App,
     audit::Action,
-    auth::{Caller, Identity, Permission, Subject, bearer_token},
+    auth::{Caller, Identity, Permission, Refused, Subject, bearer_token},
     error::{Code, Error, Result},
     origin::Origin,
     rate_limit::{RateLimit, Standing},
@@ -25,7 +27,7 @@ use crate::{
 pub enum Access {
     /// Anybody.
     Public,
-    /// Anybody with a token of ours and a live session.
+    /// Anybody with a good token, ours or a provider's, and a live session.
     AnyCaller,
     /// A caller whose role has this permission.
     Needs(Permission),
@@ -89,7 +91,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     };
     let (mut parts, body) = request.into_parts();
     let object = object_id(&mut parts).await;
-    let response = match authenticate(app, &parts.headers).await {
+    let response = match authenticate(app, &parts.headers, route.action, &origin).await {
         Err((error, identity)) => {
             identity.map(|identity| served.identity.set(identity));
             error.into_response()
@@ -105,7 +107,14 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
                 next.run(Request::from_parts(parts, body)).await
             };
             if let Some(error) = response.extensions_mut().get_mut::<Error>() {
-                *error = error.clone().token_sent();
+                #[cfg(feature = "federation")]
+                if error.code() == Code::SessionEnded {
+                    app.federation.forget(session);
+                }
+                // A wrong password in the body is no fault of the token's.
+                if error.code() != Code::InvalidCredentials {
+                    *error = error.clone().token_sent();
+                }
             }
             response
         }
@@ -121,16 +130,34 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     response
 }
 
-async fn authenticate(app: &App, headers: &http::HeaderMap) -> Result<Subject, (Error, Option<Identity>)> {
+async fn authenticate(
+    app: &App,
+    headers: &http::HeaderMap,
+    action: Action,
+    origin: &Origin,
+) -> Result<Subject, (Error, Option<Identity>)> {
     let token = bearer_token(headers).map_err(|error| (error, None))?;
-    app.verifier.verify(token, app.clock.now()).await.map_err(|refused| {
-        let identity = refused.subject.map(|subject| Identity {
-            tenant: subject.tenant,
-            user: Some(subject.user),
-            session: Some(subject.session),
-        });
-        (refused.error.token_sent(), identity)
-    })
+    let admitted = verify(app, token, action, origin).await;
+    admitted.map_err(|refused| (refused.error.token_sent(), refused.identity))
+}
+
+/// A token that is known to be ours is not looked at any further; of others,
+/// who issued it decides who judges it.
+#[cfg(feature = "federation")]
+async fn verify(app: &App, token: &str, action: Action, origin: &Origin) -> Result<Subject, Refused> {
+    let now = app.clock.now();
+    if let Some(answer) = app.verifier.verify_known(token, now) {
+        return answer;
+    }
+    if app.federation.judges(token, &app.verifier.config().issuer) {
+        return app.federation.admit(token, &FederatedRequest { action, origin }).await;
+    }
+    app.verifier.verify(token, now).await
+}
+
+#[cfg(not(feature = "federation"))]
+async fn verify(app: &App, token: &str, _action: Action, _origin: &Origin) -> Result<Subject, Refused> {
+    app.verifier.verify(token, app.clock.now()).await
 }
 
 /// The id that the path names, if it names one.

@@ -16,6 +16,11 @@ use crate::{
     secrets::Secrets,
     start::Start,
 };
+#[cfg(feature = "federation")]
+use crate::{
+    auth::{DeploymentProviders, Federation, ProviderKeys},
+    fetch::{Fetch, FetchConfig},
+};
 
 /// The state of a route group, and what its cold start needs.
 pub trait Group: Clone + Send + Sync + 'static {
@@ -65,6 +70,12 @@ pub struct App {
     pub db: Db,
     /// The check of access tokens.
     pub verifier: Arc<Verifier>,
+    /// The check of identity providers' access tokens.
+    #[cfg(feature = "federation")]
+    pub federation: Arc<Federation>,
+    /// The way to identity providers.
+    #[cfg(feature = "federation")]
+    pub fetch: Fetch,
     /// The seal of list cursors.
     pub cursors: Cursors,
     /// The hashes of creating requests.
@@ -80,6 +91,12 @@ pub struct AppConfig {
     pub database: DatabaseConfig,
     /// The tokens.
     pub tokens: TokenConfig,
+    /// The identity providers that speak for every tenant.
+    #[cfg(feature = "federation")]
+    pub providers: DeploymentProviders,
+    /// The way to identity providers.
+    #[cfg(feature = "federation")]
+    pub fetch: FetchConfig,
     /// The id of the secret that seals cursors.
     pub cursor_key_secret_id: String,
 }
@@ -89,6 +106,10 @@ impl Config for AppConfig {
         Self {
             database: DatabaseConfig::read(env),
             tokens: TokenConfig::read(env),
+            #[cfg(feature = "federation")]
+            providers: DeploymentProviders::read(env),
+            #[cfg(feature = "federation")]
+            fetch: FetchConfig::read(env),
             cursor_key_secret_id: env
                 .required("CURSOR_KEY_SECRET_ID", "the name or ARN of the secret with the key of list cursors"),
         }
@@ -107,8 +128,17 @@ impl Group for App {
         let verifier = Verifier::new(config.tokens, secrets, start).map_err(|more| faults.extend(more)).ok();
         let cursor_key = secrets.key(&config.cursor_key_secret_id, &mut faults);
         let db = Db::new(config.database, secrets, start, &mut faults);
+        #[cfg(feature = "federation")]
+        let fetch = Fetch::new(config.fetch);
         match (db, verifier, cursor_key) {
             (Some(db), Some(verifier), Some(key)) => faults.or(Self {
+                #[cfg(feature = "federation")]
+                federation: {
+                    let keys = ProviderKeys::new(fetch.clone(), db.clone(), start);
+                    Arc::new(Federation::new(config.providers, keys, db.clone(), start))
+                },
+                #[cfg(feature = "federation")]
+                fetch,
                 db,
                 verifier: Arc::new(verifier),
                 cursors: Cursors::new(&key),

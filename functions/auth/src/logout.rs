@@ -148,14 +148,19 @@ mod tests {
     #[tokio::test]
     async fn a_federated_session_is_told_where_it_ends_at_the_provider() {
         for (query, url, expected) in [
-            ("", "https://idp.example.com/end?client_id=c", "<https://idp.example.com/end?client_id=c>; rel=\"end-session\""),
+            (
+                "",
+                "https://idp.example.com/end?client_id=c",
+                "<https://idp.example.com/end?client_id=c>; rel=\"end-session\"",
+            ),
             ("?scope=global", "https://idp.example.com/end", "<https://idp.example.com/end>; rel=\"end-session\""),
             ("?scope=others", "https://idp.example.com/end", ""),
             ("", "https://idp.example.com/>; rel=next", ""),
         ] {
             let app = TestApp::start(crate::routes()).await;
             let (one, other) = (acme(&app).await, another_session(&app).await);
-            let update = "UPDATE sessions SET issuer = 'https://idp.example.com', subject = 'ada', end_session_url = $1";
+            let update =
+                "UPDATE sessions SET issuer = 'https://idp.example.com', subject = 'ada', end_session_url = $1";
             sqlx::query(update).bind(url).execute(&mut app.superuser().await).await.unwrap();
             let answer = app.send(logout(query, &one.access)).await;
             assert_eq!((answer.status.as_u16(), answer.header("link")), (204, expected), "{query} {url}");

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use shared::{
     App, Caller, Code, Db, Error, Result,
-    auth::provider::{ClientSecret, Issuer},
+    auth::{
+        DeploymentProviders,
+        provider::{ClientSecret, Issuer},
+    },
     crypto::DataKeys,
     fetch::{Fetch, FetchError},
 };
@@ -15,6 +18,7 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub(crate) struct Registrar {
     our_own: Arc<str>,
+    deployment: DeploymentProviders,
     /// The way to the providers.
     pub(crate) fetch: Fetch,
     data_keys: DataKeys,
@@ -22,8 +26,9 @@ pub(crate) struct Registrar {
 }
 
 impl Registrar {
-    pub(crate) fn new(our_own: &str, fetch: Fetch, data_keys: DataKeys, app: &App) -> Self {
-        Self { our_own: our_own.into(), fetch, data_keys, db: app.db.clone() }
+    pub(crate) fn new(our_own: &str, data_keys: DataKeys, app: &App) -> Self {
+        let deployment = app.federation.providers().clone();
+        Self { our_own: our_own.into(), deployment, fetch: app.fetch.clone(), data_keys, db: app.db.clone() }
     }
 
     /// Refuses us ourselves (a tenant's admin would decide who our tokens are
@@ -36,6 +41,10 @@ impl Registrar {
     pub(crate) async fn admit(&self, issuer: &Issuer) -> Result<()> {
         if issuer.is_at(&self.our_own) {
             return Err(Error::field("issuer", "must not be this API's own issuer"));
+        }
+        // Its tokens are judged by the deployment's settings, and never by these.
+        if self.deployment.is_at(issuer) {
+            return Err(Error::field("issuer", "must not be one that the deployment trusts for every organization"));
         }
         self.fetch.check_issuer(issuer).await.map_err(|cause| {
             let error = match cause {

@@ -7,7 +7,6 @@ use shared::{
     clock::SharedClock,
     config::{Config, Environment, Faults},
     crypto::{DataKeys, DataKeysConfig},
-    fetch::{Fetch, FetchConfig},
     idempotency::RequestHashes,
     page::Cursors,
     rate_limit::RateLimit,
@@ -31,13 +30,12 @@ pub struct Tenants {
 /// The group's configuration.
 pub struct TenantsConfig {
     app: AppConfig,
-    fetch: FetchConfig,
     data_keys: DataKeysConfig,
 }
 
 impl Config for TenantsConfig {
     fn read(env: &mut Environment<'_>) -> Self {
-        Self { app: AppConfig::read(env), fetch: FetchConfig::read(env), data_keys: DataKeysConfig::read(env) }
+        Self { app: AppConfig::read(env), data_keys: DataKeysConfig::read(env) }
     }
 }
 
@@ -51,7 +49,7 @@ impl Group for Tenants {
     async fn build(config: TenantsConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let (our_own, data_keys) = (config.app.tokens.issuer.clone(), DataKeys::new(config.data_keys, start));
         let app = App::build(config.app, secrets, start).await?;
-        let registrar = Registrar::new(&our_own, Fetch::new(config.fetch), data_keys, &app);
+        let registrar = Registrar::new(&our_own, data_keys, &app);
         Ok(Self { app, registrar })
     }
 

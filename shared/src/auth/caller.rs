@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use uuid::Uuid;
 
-use super::{Permission, Role};
+use super::{Permission, Role, Subject};
 use crate::{
     audit::Action,
     clock::Clock,
@@ -45,6 +45,12 @@ pub struct Identity {
     pub user: Option<Uuid>,
     /// The session, if known.
     pub session: Option<Uuid>,
+}
+
+impl From<Subject> for Identity {
+    fn from(Subject { tenant, user, session, .. }: Subject) -> Self {
+        Self { tenant, user: Some(user), session: Some(session) }
+    }
 }
 
 /// The caller of an authenticated route: extract it in the handler. It is put

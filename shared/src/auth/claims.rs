@@ -1,10 +1,44 @@
-//! The tenant that a token names. There is no fallback: no header, path,
-//! query, host or default is ever consulted.
+//! The tenant that a token names, and its times. For the tenant there is no
+//! fallback: no header, path, query, host or default is ever consulted.
 
 use serde_json::Value;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use crate::error::Code;
+use crate::error::{Code, Error};
+
+/// The longest life that any token may claim.
+const LONGEST_LIFE: Duration = Duration::minutes(60);
+/// How far the clocks of two execution environments may stand apart.
+const CLOCK_SKEW: Duration = Duration::seconds(5);
+
+/// When a token is good, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) iat: i64,
+    pub(super) exp: i64,
+    pub(super) nbf: Option<i64>,
+}
+
+impl Times {
+    /// # Errors
+    /// `AUTH_001` where it is not good yet, `AUTH_002`, `AUTH_004`.
+    pub(super) fn check(&self, now: OffsetDateTime) -> Result<(), Error> {
+        let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Code::InvalidToken);
+        let (issued, expires) = (time(self.iat)?, time(self.exp)?);
+        if issued > now + CLOCK_SKEW || self.nbf.map(time).transpose()?.is_some_and(|nbf| nbf > now + CLOCK_SKEW) {
+            return Err(Code::InvalidToken.into());
+        }
+        if expires - issued > LONGEST_LIFE {
+            return Err(Code::TokenLifetimeTooLong.into());
+        }
+        if expires <= now {
+            let at = expires.format(&Rfc3339).unwrap_or_default();
+            return Err(Error::new(Code::TokenExpired).detail(format!("The access token expired at {at}.")));
+        }
+        Ok(())
+    }
+}
 
 /// Reads the tenant from the claims `tenant_id` and `organization_id`.
 ///

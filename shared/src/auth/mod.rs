@@ -4,6 +4,8 @@ mod algorithm;
 mod caller;
 mod claims;
 mod content;
+#[cfg(feature = "federation")]
+mod federation;
 mod introspection;
 #[cfg(feature = "federation")]
 mod jwks;
@@ -18,6 +20,8 @@ mod verifier;
 
 pub use algorithm::Algorithm;
 pub use caller::{Caller, Identity, TenantId, bearer_token};
+#[cfg(feature = "federation")]
+pub use federation::{DeploymentProviders, Federation, Request as FederatedRequest};
 pub use introspection::RegisteredClaims;
 #[cfg(feature = "federation")]
 pub use jwks::{ProviderKeys, discovery_url, inspect};

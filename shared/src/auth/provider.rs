@@ -132,7 +132,49 @@ impl Provider {
     }
 }
 
+#[cfg(feature = "federation")]
+impl Provider {
+    /// The provider whose row `app.bearer_providers` has put into JSON.
+    pub(super) fn of_json(row: Value) -> Result<Self> {
+        serde_json::from_value::<Row>(row)
+            .map_err(|_| Error::new(Code::Internal).caused_by(Unreadable("row")))?
+            .try_into()
+    }
+
+    /// One that speaks for every tenant. It has no row, and no id of its own.
+    #[expect(clippy::too_many_arguments, reason = "each is a setting of its own type")]
+    pub(super) fn of_deployment(
+        name: Slug,
+        issuer: Issuer,
+        audiences: Audiences,
+        client_id: ClientId,
+        tenant_claim: ClaimName,
+        role_claim: Option<ClaimName>,
+        role_map: RoleMap,
+        default_role: Role,
+        jit_provisioning: bool,
+        allowed_algorithms: AllowedAlgorithms,
+    ) -> Self {
+        Self {
+            id: Uuid::nil(),
+            name,
+            issuer,
+            audiences,
+            client_id,
+            tenant_claim,
+            role_claim,
+            role_map,
+            default_role,
+            jit_provisioning,
+            allowed_algorithms,
+            version: 1,
+            sealed_client_secret: None,
+        }
+    }
+}
+
 /// A provider's row, of which nothing is taken on trust.
+#[derive(serde::Deserialize)]
 struct Row {
     id: Uuid,
     name: String,
@@ -146,7 +188,9 @@ struct Row {
     jit_provisioning: bool,
     allowed_algorithms: Vec<String>,
     version: i64,
+    #[serde(skip)]
     client_secret_ciphertext: Option<Vec<u8>>,
+    #[serde(skip)]
     is_suspended: bool,
 }
 

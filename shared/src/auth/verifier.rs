@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime};
 
 use super::{
-    PublishedKey, RegisteredClaims, SigningKey, Subject, TenantId, claims,
+    Identity, PublishedKey, RegisteredClaims, SigningKey, Subject, TenantId,
+    claims::{self, Times},
     content::{Claims, Content, Header, Unverified},
     keys::{InSecret, Kept, VerifyingKeys},
     token::TYPE,
@@ -18,24 +19,19 @@ use crate::{
     start::Start,
 };
 
-/// The longest life that any token may claim.
-const LONGEST_LIFE: Duration = Duration::minutes(60);
-/// How far the clocks of two execution environments may stand apart.
-const CLOCK_SKEW: Duration = Duration::seconds(5);
-
-/// A token that was refused. Where its signature was good, its subject is
-/// known, and the refusal can be recorded in the tenant's audit trail.
+/// A token that was refused. Where its signature was good, it is known in whose
+/// audit trail the refusal is to be recorded.
 #[derive(Debug)]
 pub struct Refused {
     /// What the caller is told.
     pub error: Error,
     /// Whom the token spoke for.
-    pub subject: Option<Subject>,
+    pub identity: Option<Identity>,
 }
 
 impl<E: Into<Error>> From<E> for Refused {
     fn from(error: E) -> Self {
-        Self { error: error.into(), subject: None }
+        Self { error: error.into(), identity: None }
     }
 }
 
@@ -104,7 +100,19 @@ impl Verifier {
     /// The same, with what the token says.
     async fn admit(&self, token: &str, now: OffsetDateTime) -> Result<(Subject, Arc<Content>), Refused> {
         let content = self.signed(token, now).await?;
-        let Content { header, claims } = &*content;
+        self.judge(&content, now).map(|subject| (subject, content))
+    }
+
+    /// The same for a token whose signature was found good before; none where
+    /// it was not.
+    #[cfg(feature = "federation")]
+    pub(crate) fn verify_known(&self, token: &str, now: OffsetDateTime) -> Option<Result<Subject, Refused>> {
+        let content = self.keys.young(now)?.known.get(token)?;
+        Some(self.judge(&content, now))
+    }
+
+    fn judge(&self, content: &Content, now: OffsetDateTime) -> Result<Subject, Refused> {
+        let Content { header, claims } = content;
         if claims.iss != self.config.issuer {
             return Err(Code::InvalidToken.into());
         }
@@ -116,8 +124,8 @@ impl Verifier {
             role: claims.role,
         });
         match self.check(header, claims, now) {
-            Ok(()) => Ok((subject?, content)),
-            Err(error) => Err(Refused { error, subject: subject.ok() }),
+            Ok(()) => Ok(subject?),
+            Err(error) => Err(Refused { error, identity: subject.ok().map(Identity::from) }),
         }
     }
 
@@ -148,7 +156,8 @@ impl Verifier {
         {
             return Err(Code::InvalidToken.into());
         }
-        check_times(claims, now)
+        let Claims { iat, exp, nbf, .. } = *claims;
+        Times { iat, exp, nbf }.check(now)
     }
 
     /// The content of a token that one of our keys signed. What cannot be one
@@ -200,20 +209,4 @@ fn verified(keys: &VerifyingKeys, token: &str, unverified: Unverified<'_>) -> Op
     let content = Arc::new(unverified.into_content()?);
     keys.known.add(token, &content);
     Some(content)
-}
-
-fn check_times(claims: &Claims, now: OffsetDateTime) -> Result<(), Error> {
-    let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Code::InvalidToken);
-    let (issued, expires) = (time(claims.iat)?, time(claims.exp)?);
-    if issued > now + CLOCK_SKEW || claims.nbf.map(time).transpose()?.is_some_and(|nbf| nbf > now + CLOCK_SKEW) {
-        return Err(Code::InvalidToken.into());
-    }
-    if expires - issued > LONGEST_LIFE {
-        return Err(Code::TokenLifetimeTooLong.into());
-    }
-    if expires <= now {
-        let at = expires.format(&Rfc3339).unwrap_or_default();
-        return Err(Error::new(Code::TokenExpired).detail(format!("The access token expired at {at}.")));
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod closed_port;
 mod database;
 mod empty;
 mod event;
+pub mod federated;
 mod keys;
 #[cfg(feature = "kms")]
 mod kms;
@@ -24,6 +25,7 @@ pub use closed_port::ClosedPort;
 pub use database::{RUNTIME_PASSWORD, TestDatabase};
 pub use empty::EmptyDatabase;
 pub use event::{Answer, Event};
+pub use federated::TestIssuer;
 pub use keys::TestKeys;
 #[cfg(feature = "kms")]
 pub use kms::{Mood, TestKms};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::lock::provider_for_update;
 
-/// Deletes one of the tenant's providers.
+/// Deletes one of the tenant's providers, and ends its sessions.
 pub(crate) async fn delete(
     caller: Caller,
     State(db): State<Db>,
@@ -19,8 +19,8 @@ pub(crate) async fn delete(
     sqlx::query!(
         r#"WITH provider AS (
                DELETE FROM identity_providers WHERE tenant_id = $1 AND id = $2 RETURNING id
-           )
-           SELECT app.audit(id) AS seq FROM provider"#,
+           ), ended AS (SELECT app.end_provider_sessions(id) FROM provider)
+           SELECT app.audit(id) AS seq FROM provider, ended"#,
         caller.tenant_id(),
         id,
     )

@@ -88,7 +88,9 @@ pub(crate) async fn update(
     changes.leave_no_secret_to_another_issuer(&standing)?;
     let updated = sqlx::query_as!(
         IdentityProvider,
-        r#"WITH provider AS (
+        r#"WITH before AS (
+               SELECT * FROM identity_providers WHERE tenant_id = $1 AND id = $2
+           ), provider AS (
                UPDATE identity_providers
                   SET name = coalesce($3, name),
                       issuer = coalesce($4, issuer),
@@ -106,7 +108,15 @@ pub(crate) async fn update(
                       updated_at = $18
                 WHERE tenant_id = $1 AND id = $2
                RETURNING *
-           ), audited AS (SELECT app.audit(id) FROM provider)
+           ), ended AS (
+               -- What decides whom it speaks for: sessions that began by the old settings end.
+               SELECT CASE WHEN (p.issuer, p.audiences, p.client_id, p.tenant_claim, p.role_claim, p.role_map,
+                                 p.default_role, p.allowed_algorithms, p.status)
+                   IS DISTINCT FROM (b.issuer, b.audiences, b.client_id, b.tenant_claim, b.role_claim, b.role_map,
+                                 b.default_role, b.allowed_algorithms, b.status)
+                           THEN app.end_provider_sessions(p.id) END AS number
+                 FROM before AS b, provider AS p
+           ), audited AS (SELECT app.audit(id) FROM provider, ended)
            SELECT id, name, issuer, audiences, client_id, client_secret_ciphertext IS NOT NULL AS "has_client_secret!",
                   tenant_claim, role_claim, role_map, default_role, jit_provisioning, allowed_algorithms, status,
                   version, created_at, updated_at

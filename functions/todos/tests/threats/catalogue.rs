@@ -4,7 +4,8 @@ use shared::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
 
 /// What keeps no tenant's rows.
-const NO_TENANT: &[&str] = &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "used_once"];
+const NO_TENANT: &[&str] =
+    &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "registered_issuers", "used_once"];
 /// A tenant is its own tenant.
 const TENANT_BY_ID: &str = "tenants";
 /// Uniqueness over all tenants: an organization's name at sign-in.
@@ -13,9 +14,11 @@ const UNIQUE_OVER_ALL: &[&str] = &["tenants_slug_key"];
 const SECURITY_DEFINERS: &[&str] = &[
     "app.audit_append(text,text,text,uuid,uuid,uuid,text,text)",
     "app.claim_provider_fetch(bytea,timestamp with time zone,timestamp with time zone)",
+    "app.claims_of_issuer(bytea)",
     "app.clean_up_attempts(integer)",
     "app.clear_attempts(bytea)",
     "app.count_request(bytea,timestamp with time zone,integer)",
+    "app.register_issuer()",
     "app.reserve_attempt(bytea,timestamp with time zone)",
     "app.settle_provider_fetch(bytea,timestamp with time zone,text)",
     "app.use_once(bytea,timestamp with time zone,timestamp with time zone)",
