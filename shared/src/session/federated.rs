@@ -136,7 +136,7 @@ impl Sessions {
 
 fn refusal(reason: String) -> Error {
     let code = match &*reason {
-        "suspended" => Code::TenantSuspended,
+        "suspended" | "no_tenant" => Code::TenantSuspended,
         "unknown" | "inactive" => Code::InvalidCredentials,
         "last_admin" => Code::PermissionDenied,
         "outdated" => Code::SignInRefused,
