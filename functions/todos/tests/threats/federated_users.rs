@@ -3,7 +3,7 @@
 
 use shared::testing::{Member, TestApp, TestClock};
 use shared::{auth::Role, clock::Clock};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use todos::Todos;
 use uuid::Uuid;
@@ -26,10 +26,9 @@ fn said(subject: &'static str) -> Said {
     Said { subject, at, role: None, may_create: true, email: Some("Ada@Example.org"), name: Some("Ada L.") }
 }
 
-/// As the runtime role, in a transaction of its own.
+/// As the runtime role, in one statement.
 async fn found(runtime: &mut PgConnection, tenant: Uuid, said: &Said) -> Found {
-    let mut transaction = runtime.begin().await.unwrap();
-    let row: (Option<Uuid>, Option<String>, bool, Option<String>) = sqlx::query_as(
+    sqlx::query_as(
         "SELECT f.user_id, f.role, f.created, f.refused FROM app.enter_tenant($1) AS t,
          LATERAL app.federated_user('https://idp.example.com', $2, $3, $4, 'viewer', $5, $6, $7, $8, $9, now()) AS f",
     )
@@ -42,11 +41,9 @@ async fn found(runtime: &mut PgConnection, tenant: Uuid, said: &Said) -> Found {
     .bind(said.name)
     .bind(TestClock::default().new_id())
     .bind(TestClock::default().new_id())
-    .fetch_one(&mut *transaction)
+    .fetch_one(runtime)
     .await
-    .unwrap();
-    transaction.commit().await.unwrap();
-    row
+    .unwrap()
 }
 
 async fn world() -> (TestApp<Todos>, Member, PgConnection) {

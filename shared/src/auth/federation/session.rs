@@ -111,8 +111,8 @@ fn lives(said: &Asserted, row: &Row) -> Result<Subject> {
 /// else the one token. Each part has its length before it.
 fn key(issuer: &str, token: &Presented<'_>, said: &Asserted) -> [u8; 32] {
     let (kind, text) = match (&said.sid, &said.jti) {
-        (Some(sid), _) => ("sid", sid.as_str()),
-        (None, Some(jti)) => ("jti", jti.as_str()),
+        (Some(session), _) => ("sid", session.as_str()),
+        (None, Some(id)) => ("jti", id.as_str()),
         // Not the signature: of one token there can be several good ones.
         (None, None) => ("token", token.message),
     };
