@@ -39,20 +39,24 @@ pub(crate) async fn backchannel_logout(
     Query(Parameters { tenant }): Query<Parameters>,
     Form(Body { logout_token }): Form<Body>,
 ) -> Result<()> {
-    let found = oidc.provider(tenant.as_deref().unwrap_or_default(), &name, ACTION, &origin).await?;
+    let found = oidc.provider(tenant.as_deref(), &name, ACTION, &origin).await?;
     match end(&oidc, &found, &logout_token, &origin).await {
         Ok(()) => Ok(()),
-        Err(error) => Err(oidc.refuse(found.tenant, ACTION, &origin, error).await),
+        Err(error) => Err(oidc.refuse(found.trail, ACTION, &origin, error).await),
     }
 }
 
-async fn end(oidc: &Oidc, Found { tenant, provider }: &Found, token: &str, origin: &Origin) -> Result<()> {
+async fn end(oidc: &Oidc, Found { owner, provider, .. }: &Found, token: &str, origin: &Origin) -> Result<()> {
     let now = oidc.app.clock.now();
-    let token = Signed::read(token, provider, &oidc.keys).await?;
+    let token = Signed::read(token, provider, oidc.app.federation.keys()).await?;
     let logout = Logout::read(&token)?;
     token.is_between(&provider.issuer, &provider.client_id)?;
     token.issued_within(LIFE, now)?;
-    let identity = Identity { tenant: *tenant, user: None, session: None };
+    let tenant = match owner {
+        Some(owner) => *owner,
+        None => provider.tenant_in(&token.claims.0).map_err(|_| Refused::Token("the logout token names no tenant"))?,
+    };
+    let identity = Identity { tenant, user: None, session: None };
     let mut transaction = oidc.app.db.begin_as(&identity, ACTION, origin).await?;
     // In the transaction, so that a provider may try again what has failed.
     let used = format!("logout/{}/{}/{}", tenant.as_uuid(), &*provider.issuer, logout.id);
@@ -69,7 +73,7 @@ async fn end(oidc: &Oidc, Found { tenant, provider }: &Found, token: &str, origi
     }
     sqlx::query!(
         r#"SELECT app.end_provider_sessions($1, $2, $3, $4) AS "ended!""#,
-        provider.id,
+        owner.map(|_| provider.id),
         &*provider.issuer,
         logout.subject,
         logout.session,

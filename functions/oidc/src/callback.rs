@@ -109,18 +109,20 @@ async fn begun_here(
     } else {
         Refused::Replayed
     };
-    let slug = pending.tenant.as_deref().unwrap_or_default();
-    let Found { tenant, .. } = oidc.provider(slug, name, ACTION, origin).await?;
-    Err(oidc.refuse(tenant, ACTION, origin, refused.into()).await)
+    let Found { trail, .. } = oidc.provider(pending.tenant.as_deref(), name, ACTION, origin).await?;
+    Err(oidc.refuse(trail, ACTION, origin, refused.into()).await)
 }
 
 /// From the provider's answer to a session. A refusal is recorded, with its
 /// user if that is known.
 async fn sign_in(oidc: &Oidc, pending: Pending, brought: Brought, origin: &Origin) -> Result<Tokens> {
-    let slug = pending.tenant.as_deref().unwrap_or_default();
-    let found = oidc.provider(slug, &pending.provider, ACTION, origin).await?;
+    let found = oidc.provider(pending.tenant.as_deref(), &pending.provider, ACTION, origin).await?;
+    let mut trail = found.trail;
     let begun = match person(oidc, &found, pending, brought).await {
-        Ok(person) => oidc.sessions.begin_federated(&oidc.app, &person, ACTION, origin).await,
+        Ok(person) => {
+            trail = person.tenant;
+            oidc.sessions.begin_federated(&oidc.app, &person, ACTION, origin).await
+        }
         Err(error) => Err(error.into()),
     };
     match begun {
@@ -130,7 +132,11 @@ async fn sign_in(oidc: &Oidc, pending: Pending, brought: Brought, origin: &Origi
             Ok(tokens)
         }
         Err(refused) => {
-            let identity = Identity { tenant: found.tenant, user: refused.user, session: None };
+            // It may be one that is not there.
+            if refused.error.code() == Code::TenantSuspended {
+                trail = found.trail;
+            }
+            let identity = Identity { tenant: trail, user: refused.user, session: None };
             Err(refuse(&oidc.app, ACTION, &identity, origin, one_answer(refused.error)).await)
         }
     }
@@ -142,7 +148,8 @@ fn one_answer(error: Error) -> Error {
 }
 
 /// Whom the provider vouches for.
-async fn person(oidc: &Oidc, Found { tenant, provider }: &Found, pending: Pending, brought: Brought) -> Result<Person> {
+async fn person(oidc: &Oidc, found: &Found, pending: Pending, brought: Brought) -> Result<Person> {
+    let Found { owner, provider, .. } = found;
     if *provider.issuer != *pending.issuer {
         return Err(Refused::Changed.into());
     }
@@ -159,17 +166,19 @@ async fn person(oidc: &Oidc, Found { tenant, provider }: &Found, pending: Pendin
         return Err(Refused::ProviderError.into());
     }
     let code = brought.code.ok_or(Refused::Answer)?;
-    let secret = provider.client_secret(&oidc.data_keys, &oidc.app.db, *tenant).await?;
+    let secret = oidc.client_secret(found).await?;
     let exchange = Exchange::with(provider, &metadata, &oidc.callback_url(provider))?;
-    let answer = exchange.redeem(oidc.fetch.clone(), secret.as_ref(), code, pending.verifier).await?;
-    let token = Signed::read(answer.id_token()?, provider, &oidc.keys).await?;
+    let answer = exchange.redeem(oidc.app.fetch.clone(), secret.as_ref(), code, pending.verifier).await?;
+    let token = Signed::read(answer.id_token()?, provider, oidc.app.federation.keys()).await?;
     let access_token = answer.secret_access_token();
-    let expected = Expected { tenant: *tenant, provider, nonce: &pending.nonce, access_token, now };
+    let expected = Expected { owner: *owner, provider, nonce: &pending.nonce, access_token, now };
     let mut person = id_token::person(&token, &expected)?;
     person.at.end_session_url = metadata.end_session_url(&provider.client_id, oidc.after_logout.as_ref());
     Ok(person)
 }
 
+#[cfg(test)]
+mod deployment;
 #[cfg(test)]
 mod misuse;
 #[cfg(test)]

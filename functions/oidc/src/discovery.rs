@@ -70,7 +70,7 @@ impl Metadata {
     /// Browsers are sent to some of its endpoints, so all must be as the ones
     /// that we call.
     fn is_sound(&self, issuer: &str, fetch: &Fetch) -> bool {
-        let ends = self.end_session_endpoint.as_ref().map(|url| url.url());
+        let ends = self.end_session_endpoint.as_ref().map(EndSessionUrl::url);
         let urls = [self.authorization_endpoint.url(), self.token_endpoint.url()];
         self.issuer == issuer && urls.into_iter().chain(ends).all(|url| fetch.may_be_url(url.as_str()))
     }

@@ -25,7 +25,8 @@ use crate::{
 
 /// What the token must fit.
 pub(crate) struct Expected<'a> {
-    pub(crate) tenant: TenantId,
+    /// The provider's owner; none where it speaks for every tenant.
+    pub(crate) owner: Option<TenantId>,
     pub(crate) provider: &'a Provider,
     pub(crate) nonce: &'a str,
     pub(crate) access_token: &'a str,
@@ -35,9 +36,10 @@ pub(crate) struct Expected<'a> {
 /// Whom the token is about, if it is one for this sign-in.
 ///
 /// # Errors
-/// `AUTH_010`; `TEN_003` where it names another tenant than the provider's.
+/// `AUTH_010`; `TEN_003` where it names another tenant than the provider's;
+/// `TEN_001` or `TEN_002` where it names none, and must.
 pub(crate) fn person(token: &Signed, expected: &Expected<'_>) -> Result<Person> {
-    let Expected { tenant, provider, nonce, access_token, now } = *expected;
+    let Expected { owner, provider, nonce, access_token, now } = *expected;
     let Signed { claims, algorithm, typ } = token;
     let is_id_token =
         typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("jwt")) && !claims.0.contains_key("events");
@@ -53,18 +55,22 @@ pub(crate) fn person(token: &Signed, expected: &Expected<'_>) -> Result<Person> 
         return Err(Refused::Token("the token came with another access token (at_hash)").into());
     }
     let subject = claims.id("sub").ok_or(Refused::Token("the token names no subject"))?;
-    check_tenant(claims, &provider.tenant_claim, tenant)?;
-    let vouched = claims.0.get("email_verified").is_none_or(|verified| *verified == true || verified == "true");
+    let tenant = match owner {
+        Some(owner) => check_tenant(claims, &provider.tenant_claim, owner)?,
+        None => provider.tenant_in(&claims.0)?,
+    };
+    let vouched = claims.0.get("email_verified").is_some_and(|verified| *verified == true || verified == "true");
     let owned = |text: &str| (!text.contains('\0')).then(|| text.to_owned());
     Ok(Person {
         tenant,
         at: AtProvider {
-            provider: Some(provider.id),
+            provider: owner.map(|_| provider.id),
             issuer: (*provider.issuer).to_owned(),
             subject: subject.to_owned(),
             session: claims.id("sid").map(ToOwned::to_owned),
             end_session_url: None,
         },
+        provider_version: provider.version,
         asserted_at,
         stated_role: stated_role(claims, provider),
         default_role: provider.default_role,
@@ -84,12 +90,12 @@ fn hash_of(algorithm: SigningAlgorithm, access_token: &str) -> String {
 
 /// A provider that a tenant registered speaks for this tenant only: its tokens
 /// need not say so, but may say nothing else.
-fn check_tenant(claims: &Claims, tenant_claim: &str, owner: TenantId) -> Result<()> {
+fn check_tenant(claims: &Claims, tenant_claim: &str, owner: TenantId) -> Result<TenantId> {
     let usual = ["tenant_id", "organization_id"];
     let names = if usual.contains(&tenant_claim) { usual.to_vec() } else { vec![tenant_claim] };
     let agrees = |claim: &Value| claim.as_str().and_then(|text| Uuid::try_parse(text).ok()) == Some(owner.as_uuid());
     if names.into_iter().filter_map(|name| claims.0.get(name)).all(agrees) {
-        return Ok(());
+        return Ok(owner);
     }
     Err(Error::new(Code::IssuerNotTrusted))
 }

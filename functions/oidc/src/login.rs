@@ -36,8 +36,7 @@ pub(crate) async fn login(
     if let Some(target) = &redirect_uri {
         oidc.redirects.check(target)?;
     }
-    let slug = tenant.as_deref().unwrap_or_default();
-    let Found { provider, .. } = oidc.provider(slug, &name, Action::AuthOidcStart, &origin).await?;
+    let Found { provider, .. } = oidc.provider(tenant.as_deref(), &name, Action::AuthOidcStart, &origin).await?;
     let now = oidc.app.clock.now();
     let metadata = oidc.discovery.of(&provider, now).await?;
     let exchange = Exchange::with(&provider, &metadata, &oidc.callback_url(&provider))?;

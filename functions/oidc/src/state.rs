@@ -1,18 +1,21 @@
 //! What the group's handlers share.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::Method;
 use openidconnect::PostLogoutRedirectUrl;
+use secrecy::{ExposeSecret, SecretString};
 use shared::{
     App, Db, Error, Result,
     app::{AppConfig, Group},
     audit::Action,
-    auth::{Identity, ProviderKeys, TenantId, provider::Provider},
+    auth::{
+        Identity, TenantId,
+        provider::{ClientSecret, Provider},
+    },
     config::{Config, Environment, Faults},
     crypto::{DataKeys, DataKeysConfig},
-    fetch::{Fetch, FetchConfig},
     origin::Origin,
     rate_limit::RateLimit,
     refusal::refuse,
@@ -32,13 +35,13 @@ pub struct Oidc(Arc<Parts>);
 pub struct Parts {
     pub(crate) app: App,
     pub(crate) sessions: Sessions,
-    pub(crate) fetch: Fetch,
-    pub(crate) keys: ProviderKeys,
     pub(crate) data_keys: DataKeys,
     pub(crate) discovery: Discovery,
     pub(crate) seal: Seal,
     pub(crate) redirects: Redirects,
     pub(crate) after_logout: Option<PostLogoutRedirectUrl>,
+    /// Ours at the providers of the deployment, by their names.
+    client_secrets: HashMap<String, ClientSecret>,
 }
 
 impl std::ops::Deref for Oidc {
@@ -53,7 +56,6 @@ impl std::ops::Deref for Oidc {
 pub struct OidcConfig {
     app: AppConfig,
     sessions: SessionsConfig,
-    fetch: FetchConfig,
     data_keys: DataKeysConfig,
     redirects: Redirects,
     after_logout: Option<PostLogoutRedirectUrl>,
@@ -69,14 +71,7 @@ impl Config for OidcConfig {
         };
         let expected = "a URL that a sign-in may be redirected to";
         let after_logout = env.parsed("POST_LOGOUT_REDIRECT_URI", None, expected, url);
-        Self {
-            app: AppConfig::read(env),
-            sessions,
-            fetch: FetchConfig::read(env),
-            data_keys: DataKeysConfig::read(env),
-            redirects,
-            after_logout,
-        }
+        Self { app: AppConfig::read(env), sessions, data_keys: DataKeysConfig::read(env), redirects, after_logout }
     }
 }
 
@@ -86,12 +81,23 @@ impl Group for Oidc {
     fn secret_ids(config: &OidcConfig) -> Vec<&str> {
         let mut ids = App::secret_ids(&config.app);
         ids.extend(config.sessions.secret_ids());
+        for (_, id) in config.app.providers.client_secret_ids() {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
         ids
     }
 
     async fn build(config: OidcConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let OidcConfig { app, sessions, fetch, data_keys, redirects, after_logout } = config;
+        let OidcConfig { app, sessions, data_keys, redirects, after_logout } = config;
+        let mut client_secrets = HashMap::new();
+        for (name, id) in app.providers.client_secret_ids() {
+            let read = |text: &SecretString| ClientSecret::try_from(text.expose_secret().to_owned());
+            let secret = secrets.read(id, read).map_err(|more| faults.extend(more));
+            client_secrets.extend(secret.ok().map(|secret| (name.to_owned(), secret)));
+        }
         let seal =
             secrets.key(&app.cursor_key_secret_id, &mut Faults::default()).and_then(|key| Seal::derived_from(&key));
         let keys = SessionKeys::read(sessions, secrets, start).await.map_err(|more| faults.extend(more)).ok();
@@ -101,17 +107,15 @@ impl Group for Oidc {
             _ => None,
         };
         let (Some(app), Some(sessions), Some(seal)) = (app, sessions, seal) else { return Err(faults) };
-        let fetch = Fetch::new(fetch);
         faults.or(Self(Arc::new(Parts {
-            keys: ProviderKeys::new(fetch.clone(), app.db.clone(), start),
             data_keys: DataKeys::new(data_keys, start),
-            discovery: Discovery::new(fetch.clone()),
+            discovery: Discovery::new(app.fetch.clone()),
             app,
             sessions,
-            fetch,
             seal,
             redirects,
             after_logout,
+            client_secrets,
         })))
     }
 
@@ -133,24 +137,50 @@ impl Group for Oidc {
     }
 }
 
-/// The tenant of a request, and its provider.
+/// The provider of a request.
 pub(crate) struct Found {
-    pub(crate) tenant: TenantId,
+    /// The tenant that registered it; none where it speaks for every tenant.
+    pub(crate) owner: Option<TenantId>,
+    /// Whose trail takes refusals: its owner's or `nobody`'s.
+    pub(crate) trail: TenantId,
     pub(crate) provider: Provider,
 }
 
 impl Parts {
-    /// The active provider `name` of the tenant `slug`. That there is none is
+    /// The active provider `name` of the tenant `slug`, or that of the deployment
+    /// where none is named. That there is none is
     /// one answer, whatever is the matter, in the trail of the tenant or of
     /// `nobody`.
     ///
     /// # Errors
     /// `AUTH_010`, `SYS_002`.
-    pub(crate) async fn provider(&self, slug: &str, name: &str, action: Action, origin: &Origin) -> Result<Found> {
-        let (tenant, provider) = Provider::to_sign_in_at(&self.app.db, slug, name).await?;
-        match provider {
-            Some(provider) => Ok(Found { tenant, provider }),
-            None => Err(self.refuse(tenant, action, origin, Refused::Provider.into()).await),
+    pub(crate) async fn provider(
+        &self,
+        slug: Option<&str>,
+        name: &str,
+        action: Action,
+        origin: &Origin,
+    ) -> Result<Found> {
+        let (trail, registered) = Provider::to_sign_in_at(&self.app.db, slug.unwrap_or_default(), name).await?;
+        let owner = slug.map(|_| trail);
+        match registered.or_else(|| self.deployed(name).filter(|_| slug.is_none())) {
+            Some(provider) => Ok(Found { owner, trail, provider }),
+            None => Err(self.refuse(trail, action, origin, Refused::Provider.into()).await),
+        }
+    }
+
+    fn deployed(&self, name: &str) -> Option<Provider> {
+        self.app.federation.providers().named(name).cloned()
+    }
+
+    /// Our secret at a provider, if there is one.
+    ///
+    /// # Errors
+    /// `SYS_002`, `SYS_004`, `SYS_005`.
+    pub(crate) async fn client_secret(&self, Found { owner, provider, .. }: &Found) -> Result<Option<ClientSecret>> {
+        match owner {
+            Some(owner) => provider.client_secret(&self.data_keys, &self.app.db, *owner).await,
+            None => Ok(self.client_secrets.get(&*provider.name).cloned()),
         }
     }
 

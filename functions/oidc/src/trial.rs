@@ -82,6 +82,27 @@ impl Trial {
         trial
     }
 
+    /// The function where the provider is the deployment's and no
+    /// tenant's; `secret` is ours there.
+    pub(crate) async fn of_deployment(secret: Option<&str>) -> Self {
+        let key = ProviderKey::p256("k-1");
+        let provider = TestProvider::start(&[key.public_jwk()]);
+        let mut settings = json!({
+            "name": "entra", "issuer": provider.issuer(), "audiences": ["api://tenantry"], "client_id": "client-1",
+            "jit_provisioning": true, "role_claim": "groups", "role_map": { "lab": "analyst" },
+        });
+        if secret.is_some() {
+            // A secret that every function of the tests has.
+            settings["client_secret_id"] = "refresh-key".into();
+        }
+        let settings = json!([settings]).to_string();
+        let settings = [("FEDERATION_ALLOW_LOOPBACK", "on"), ("IDENTITY_PROVIDERS", &*settings)];
+        let keys = Arc::new(TestKeys::generate("test-key"));
+        let app = TestApp::start_with(crate::routes(), TestDatabase::create().await, keys, &settings).await;
+        let ada = app.tenant("acme").await;
+        Self { app, provider, key, ada, id: Uuid::nil() }
+    }
+
     /// Registers the provider for a tenant.
     pub(crate) async fn register(&self, tenant: Uuid, name: &str) -> Uuid {
         let id = self.app.clock.new_id();
@@ -119,20 +140,24 @@ impl Trial {
         let now = self.app.clock.now().unix_timestamp();
         json!({
             "iss": self.provider.issuer(), "sub": "grace", "aud": "client-1", "exp": now + 36_000, "iat": now,
-            "nonce": going.query["nonce"], "sid": "theirs-1", "email": "grace@acme.example", "name": "Grace",
+            "nonce": going.query["nonce"], "sid": "theirs-1", "email": "grace@acme.example", "email_verified": true, "name": "Grace",
             "groups": ["lab"],
         })
     }
 
     /// Has the provider give this ID token for the code of `going`.
     pub(crate) fn grant(&self, going: &Going, id_token: &str) {
+        self.grant_by(going, id_token, Some(SECRET));
+    }
+
+    pub(crate) fn grant_by(&self, going: &Going, id_token: &str, secret: Option<&str>) {
         self.provider.behave(
             TOKEN,
             Behaviour::Grant(Grant {
                 code: "c-1".to_owned(),
                 challenge: going.query["code_challenge"].clone(),
                 client_id: "client-1".to_owned(),
-                client_secret: Some(SECRET.to_owned()),
+                client_secret: secret.map(ToOwned::to_owned),
                 redirect_uri: going.query["redirect_uri"].clone(),
                 tokens: json!({ "access_token": "THEIR-ACCESS-TOKEN", "token_type": "Bearer", "id_token": id_token }),
             }),

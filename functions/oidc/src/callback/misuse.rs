@@ -8,6 +8,9 @@ use time::Duration;
 
 use crate::trial::{Going, SECRET, Trial, assert_refused, callback};
 
+/// Makes a token of these claims that the provider did not.
+type Forge<'a> = &'a dyn Fn(&Value) -> String;
+
 async fn granted(trial: &Trial) -> Going {
     let going = trial.begin().await;
     trial.grant(&going, &trial.key.sign("ES256", &trial.claims(&going)));
@@ -188,7 +191,7 @@ async fn an_id_token_that_the_provider_did_not_sign_is_refused() {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
     };
-    let forged: [(&str, &dyn Fn(&Value) -> String); 10] = [
+    let forged: [(&str, Forge<'_>); 10] = [
         ("none", &|claims| format!("{}.", raw(json!({ "alg": "none" }), claims))),
         ("none with a kid", &|claims| format!("{}.", raw(json!({ "alg": "none", "kid": "k-1" }), claims))),
         ("HS256 by the client secret", &|claims| {

@@ -1,7 +1,10 @@
 //! Sign-ins that are right, and what becomes of them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shared::{auth::Role, clock::Clock, testing::Event};
+use sqlx::Executor;
 
 use crate::trial::{Going, PAGE, SECRET, Trial, assert_refused};
 
@@ -49,7 +52,7 @@ async fn an_address_that_is_taken_links_nobody() {
     assert!(user["email"].as_str().unwrap().ends_with("@federated.invalid"), "{user}");
     assert_ne!(user["id"], json!(trial.ada.user));
     assert_eq!(user["role"], "analyst");
-    let unverified = trial.sign_in(&json!({ "sub": "x", "email": "b@acme.example", "email_verified": false })).await;
+    let unverified = trial.sign_in(&json!({ "sub": "x", "email": "b@acme.example", "email_verified": null })).await;
     assert!(unverified.json()["user"]["email"].as_str().unwrap().ends_with("@federated.invalid"), "not vouched for");
 }
 
@@ -171,4 +174,23 @@ async fn another_environment_takes_the_answer() {
         event["requestContext"]["http"]["method"] = "POST".into();
     });
     assert_eq!(trial.app.send(head).await.code(), "REQ_004");
+}
+
+/// Whoever changes a provider ends its sessions: one that begins meanwhile must
+/// be among them.
+#[tokio::test]
+async fn no_session_begins_by_settings_that_were_changed_meanwhile() {
+    let trial = Trial::start_with(&[("AWS_LAMBDA_MAX_CONCURRENCY", "20")]).await;
+    let going = trial.begin().await;
+    trial.grant(&going, &trial.key.sign("ES256", &trial.claims(&going)));
+    let mut changing = trial.app.superuser().await;
+    changing.execute("BEGIN; UPDATE identity_providers SET version = 2").await.unwrap();
+    let changed = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        changing.execute("COMMIT").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(trial.app.send(going.back()), changed);
+    assert_refused(&answer, "changed");
+    assert_eq!((trial.provider.count("/token"), trial.sessions().await), (1, 0));
+    assert_eq!(trial.sign_in(&json!({})).await.status, 200, "by the new ones");
 }

@@ -15,19 +15,38 @@ const NAME: &str = "IDENTITY_PROVIDERS";
 /// The providers of the deployment, each of which may name any tenant. Cheap to
 /// clone.
 #[derive(Debug, Clone, Default)]
-pub struct DeploymentProviders(Arc<[Provider]>);
+pub struct DeploymentProviders(Arc<[Deployed]>);
+
+/// One of them.
+#[derive(Debug, Clone)]
+struct Deployed {
+    provider: Provider,
+    /// The id of the secret that is ours at it; for sign-in only.
+    client_secret_id: Option<String>,
+}
 
 impl DeploymentProviders {
     /// The one with this issuer, letter by letter.
     #[must_use]
     pub fn get(&self, issuer: &str) -> Option<&Provider> {
-        self.0.iter().find(|provider| *provider.issuer == *issuer)
+        self.0.iter().map(|deployed| &deployed.provider).find(|provider| *provider.issuer == *issuer)
+    }
+
+    /// The one with this name, to sign in at.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Provider> {
+        self.0.iter().map(|deployed| &deployed.provider).find(|provider| *provider.name == *name)
+    }
+
+    /// Names, and the ids of the secrets that are ours there.
+    pub fn client_secret_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|deployed| Some((&*deployed.provider.name, deployed.client_secret_id.as_deref()?)))
     }
 
     /// Whether `issuer` names the place of one of them, in any spelling.
     #[must_use]
     pub fn is_at(&self, issuer: &Issuer) -> bool {
-        self.0.iter().any(|provider| issuer.is_at(&provider.issuer))
+        self.0.iter().any(|deployed| issuer.is_at(&deployed.provider.issuer))
     }
 }
 
@@ -39,13 +58,26 @@ impl Config for DeploymentProviders {
             return Self::default();
         };
         let ours = env.optional("TOKEN_ISSUER").unwrap_or_default();
-        let mut providers: Vec<Provider> = Vec::new();
-        for (index, object) in objects.into_iter().enumerate() {
+        let mut providers: Vec<Deployed> = Vec::new();
+        for (index, mut object) in objects.into_iter().enumerate() {
+            let client_secret_id = match object.remove("client_secret_id") {
+                None | Some(Value::Null) => None,
+                Some(Value::String(id)) if !id.is_empty() => Some(id),
+                Some(_) => {
+                    env.fault(format!("{NAME}[{index}].client_secret_id does not fit"));
+                    None
+                }
+            };
             let Some(provider) = read(object, &format!("{NAME}[{index}]"), env) else { continue };
-            if provider.issuer.is_at(&ours) || providers.iter().any(|other| provider.issuer.is_at(&other.issuer)) {
+            if provider.issuer.is_at(&ours)
+                || providers.iter().any(|other| provider.issuer.is_at(&other.provider.issuer))
+            {
                 env.fault(format!("{NAME}[{index}].issuer must be no other one's and not TOKEN_ISSUER"));
             }
-            providers.push(provider);
+            if providers.iter().any(|other| other.provider.name == provider.name) {
+                env.fault(format!("{NAME}[{index}].name must be no other one's"));
+            }
+            providers.push(Deployed { provider, client_secret_id });
         }
         Self(providers.into())
     }

@@ -1,8 +1,10 @@
 //! The provider that somebody wants to sign in at.
 
+use serde_json::{Map, Value};
+
 use super::{Key, Provider};
 use crate::{
-    auth::TenantId,
+    auth::{TenantId, claims},
     db::Db,
     error::{Code, Result},
     text::Slug,
@@ -32,5 +34,21 @@ impl Provider {
             Err(error) if error.code() == Code::TenantSuspended => Ok((tenant, None)),
             found => Ok((tenant, found?)),
         }
+    }
+
+    /// The tenant that these claims name, which this provider has signed. To be
+    /// asked of one that speaks for every tenant. It alone is read; where it is
+    /// one of the two usual ones, the other must not say otherwise.
+    ///
+    /// # Errors
+    /// `TEN_001`, `TEN_002`.
+    pub fn tenant_in(&self, signed: &Map<String, Value>) -> Result<TenantId> {
+        let other = match &*self.tenant_claim {
+            "tenant_id" => signed.get("organization_id"),
+            "organization_id" => signed.get("tenant_id"),
+            _ => None,
+        };
+        let claim = signed.get(&*self.tenant_claim).ok_or(Code::NoTenant)?;
+        Ok(TenantId::verified(claims::tenant(Some(claim), other)?))
     }
 }
