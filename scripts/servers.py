@@ -36,7 +36,7 @@ SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "databa
 DATA_KEY_ALIAS = "alias/tenantry-local-data"
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
 FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "FEDERATION_ALLOW_LOOPBACK",
-                 "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
+                 "IDENTITY_PROVIDERS", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
 
 
 @contextlib.contextmanager

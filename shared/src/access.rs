@@ -144,7 +144,10 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
                 if error.code() == Code::SessionEnded {
                     app.federation.forget(session);
                 }
-                *error = error.clone().token_sent();
+                // A wrong password in the body is no fault of the token's.
+                if error.code() != Code::InvalidCredentials {
+                    *error = error.clone().token_sent();
+                }
             }
             response
         }

@@ -20,6 +20,7 @@ fn groups() -> Vec<(&'static str, Vec<Route>)> {
         ("audit", audit::routes().list().to_vec()),
         ("auth", auth::routes().list().to_vec()),
         ("health", health::routes().list().to_vec()),
+        ("oidc", oidc::routes().list().to_vec()),
         ("tenants", tenants::routes().list().to_vec()),
         ("todos", todos::routes().list().to_vec()),
         ("users", users::routes().list().to_vec()),

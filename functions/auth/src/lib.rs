@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod cookie;
 mod device;
+#[cfg(test)]
+mod federated;
 mod introspect;
 mod login;
 mod logout;

@@ -1,7 +1,7 @@
 //! `POST /api/v1/auth/logout`
 
 use axum::extract::State;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::LINK};
 use serde::Deserialize;
 use shared::{
     Caller, Code, Db, Result,
@@ -45,20 +45,20 @@ pub(crate) async fn logout(
     State(db): State<Db>,
     headers: HeaderMap,
     Query(Parameters { scope }): Query<Parameters>,
-) -> Result<(SetCookie, StatusCode)> {
+) -> Result<(SetCookie, EndSession, StatusCode)> {
     let mut transaction = db.begin(&caller).await?;
-    let ended = sqlx::query_scalar!(
+    let ended = sqlx::query!(
         r#"WITH others AS (
                -- First, since it locks the user's row: two that end several would run into each other.
                SELECT CASE WHEN $5::boolean THEN app.end_other_sessions($2, $3) ELSE 0 END AS ended
            ), own AS (
                UPDATE sessions SET ended_at = now() FROM others
                 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ended_at IS NULL AND $4::boolean
-               RETURNING id
+               RETURNING id, end_session_url
            )
            -- Of two that end the session at once, one did, and is recorded.
-           SELECT (others.ended + own.ended)::integer AS "ended!"
-             FROM others, (SELECT count(*) AS ended FROM own) AS own
+           SELECT (others.ended + own.ended)::integer AS "sessions!", own.end_session_url
+             FROM others, (SELECT count(*) AS ended, max(end_session_url) AS end_session_url FROM own) AS own
             WHERE own.ended = 1 OR NOT $4::boolean"#,
         caller.tenant_id(),
         caller.user_id(),
@@ -69,10 +69,21 @@ pub(crate) async fn logout(
     .fetch_optional(&mut transaction)
     .await?
     .ok_or(Code::SessionEnded)?;
-    let details = Details::LoggedOut { scope: scope.into(), sessions_ended: ended.unsigned_abs() };
+    let details = Details::LoggedOut { scope: scope.into(), sessions_ended: ended.sessions.unsigned_abs() };
     transaction.commit_recorded(caller.action(), caller.session_id(), &details).await?;
     let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
-    Ok((cookie, StatusCode::NO_CONTENT))
+    Ok((cookie, ended.end_session_url.and_then(end_session), StatusCode::NO_CONTENT))
+}
+
+/// `Link: <...>; rel="end-session"` (RFC 8288).
+type EndSession = Option<[(HeaderName, HeaderValue); 1]>;
+
+/// Where a browser is sent to end the session at the provider as well (OpenID
+/// Connect RP-Initiated Logout 1.0, 2).
+fn end_session(url: String) -> EndSession {
+    let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
+    let link = plain.then(|| HeaderValue::try_from(format!("<{url}>; rel=\"end-session\"")).ok())??;
+    Some([(LINK, link)])
 }
 
 #[cfg(test)]
@@ -157,6 +168,32 @@ mod tests {
         assert_eq!(app.send(logout("?scope=global", &pair.access)).await.status, 204);
         let query = "SELECT count(*) FROM sessions WHERE ended_at = '2026-01-01'";
         assert_eq!(sqlx::query_scalar::<_, i64>(query).fetch_one(&mut app.superuser().await).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_federated_session_is_told_where_it_ends_at_the_provider() {
+        for (query, url, expected) in [
+            (
+                "",
+                "https://idp.example.com/end?client_id=c",
+                "<https://idp.example.com/end?client_id=c>; rel=\"end-session\"",
+            ),
+            ("?scope=global", "https://idp.example.com/end", "<https://idp.example.com/end>; rel=\"end-session\""),
+            ("?scope=others", "https://idp.example.com/end", ""),
+            ("", "https://idp.example.com/>; rel=next", ""),
+        ] {
+            let app = TestApp::start(crate::routes()).await;
+            let (one, other) = (acme(&app).await, another_session(&app).await);
+            let update =
+                "UPDATE sessions SET issuer = 'https://idp.example.com', subject = 'ada', end_session_url = $1";
+            sqlx::query(update).bind(url).execute(&mut app.superuser().await).await.unwrap();
+            let answer = app.send(logout(query, &one.access)).await;
+            assert_eq!((answer.status.as_u16(), answer.header("link")), (204, expected), "{query} {url}");
+            sql(&app, "UPDATE sessions SET issuer = NULL, subject = NULL, end_session_url = NULL").await;
+            if query.is_empty() {
+                assert_eq!(app.send(logout("", &other.access)).await.header("link"), "", "a password's session");
+            }
+        }
     }
 
     #[tokio::test]

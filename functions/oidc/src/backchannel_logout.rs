@@ -48,7 +48,7 @@ pub(crate) async fn backchannel_logout(
 
 async fn end(oidc: &Oidc, Found { tenant, provider }: &Found, token: &str, origin: &Origin) -> Result<()> {
     let now = oidc.app.clock.now();
-    let token = Signed::read(token, provider, &oidc.keys).await?;
+    let token = Signed::read(token, provider, oidc.app.federation.keys()).await?;
     let logout = Logout::read(&token)?;
     token.is_between(&provider.issuer, &provider.client_id)?;
     token.issued_within(LIFE, now)?;

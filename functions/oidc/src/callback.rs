@@ -161,8 +161,8 @@ async fn person(oidc: &Oidc, Found { tenant, provider }: &Found, pending: Pendin
     let code = brought.code.ok_or(Refused::Answer)?;
     let secret = provider.client_secret(&oidc.data_keys, &oidc.app.db, *tenant).await?;
     let exchange = Exchange::with(provider, &metadata, &oidc.callback_url(provider))?;
-    let answer = exchange.redeem(oidc.fetch.clone(), secret.as_ref(), code, pending.verifier).await?;
-    let token = Signed::read(answer.id_token()?, provider, &oidc.keys).await?;
+    let answer = exchange.redeem(oidc.app.fetch.clone(), secret.as_ref(), code, pending.verifier).await?;
+    let token = Signed::read(answer.id_token()?, provider, oidc.app.federation.keys()).await?;
     let access_token = answer.secret_access_token();
     let expected = Expected { tenant: *tenant, provider, nonce: &pending.nonce, access_token, now };
     let mut person = id_token::person(&token, &expected)?;

@@ -54,7 +54,7 @@ pub(crate) fn person(token: &Signed, expected: &Expected<'_>) -> Result<Person> 
     }
     let subject = claims.id("sub").ok_or(Refused::Token("the token names no subject"))?;
     check_tenant(claims, &provider.tenant_claim, tenant)?;
-    let vouched = claims.0.get("email_verified").is_none_or(|verified| *verified == true || verified == "true");
+    let vouched = claims.0.get("email_verified").is_some_and(|verified| *verified == true || verified == "true");
     let owned = |text: &str| (!text.contains('\0')).then(|| text.to_owned());
     Ok(Person {
         tenant,
@@ -65,6 +65,7 @@ pub(crate) fn person(token: &Signed, expected: &Expected<'_>) -> Result<Person> 
             session: claims.id("sid").map(ToOwned::to_owned),
             end_session_url: None,
         },
+        provider_version: provider.version,
         asserted_at,
         stated_role: stated_role(claims, provider),
         default_role: provider.default_role,

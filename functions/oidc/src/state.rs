@@ -9,10 +9,9 @@ use shared::{
     App, Db, Error, Result,
     app::{AppConfig, Group},
     audit::Action,
-    auth::{Identity, ProviderKeys, TenantId, provider::Provider},
+    auth::{Identity, TenantId, provider::Provider},
     config::{Config, Environment, Faults},
     crypto::{DataKeys, DataKeysConfig},
-    fetch::{Fetch, FetchConfig},
     origin::Origin,
     rate_limit::RateLimit,
     refusal::refuse,
@@ -32,8 +31,6 @@ pub struct Oidc(Arc<Parts>);
 pub struct Parts {
     pub(crate) app: App,
     pub(crate) sessions: Sessions,
-    pub(crate) fetch: Fetch,
-    pub(crate) keys: ProviderKeys,
     pub(crate) data_keys: DataKeys,
     pub(crate) discovery: Discovery,
     pub(crate) seal: Seal,
@@ -53,7 +50,6 @@ impl std::ops::Deref for Oidc {
 pub struct OidcConfig {
     app: AppConfig,
     sessions: SessionsConfig,
-    fetch: FetchConfig,
     data_keys: DataKeysConfig,
     redirects: Redirects,
     after_logout: Option<PostLogoutRedirectUrl>,
@@ -69,14 +65,7 @@ impl Config for OidcConfig {
         };
         let expected = "a URL that a sign-in may be redirected to";
         let after_logout = env.parsed("POST_LOGOUT_REDIRECT_URI", None, expected, url);
-        Self {
-            app: AppConfig::read(env),
-            sessions,
-            fetch: FetchConfig::read(env),
-            data_keys: DataKeysConfig::read(env),
-            redirects,
-            after_logout,
-        }
+        Self { app: AppConfig::read(env), sessions, data_keys: DataKeysConfig::read(env), redirects, after_logout }
     }
 }
 
@@ -91,7 +80,7 @@ impl Group for Oidc {
 
     async fn build(config: OidcConfig, secrets: &Secrets, start: &Start) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let OidcConfig { app, sessions, fetch, data_keys, redirects, after_logout } = config;
+        let OidcConfig { app, sessions, data_keys, redirects, after_logout } = config;
         let seal =
             secrets.key(&app.cursor_key_secret_id, &mut Faults::default()).and_then(|key| Seal::derived_from(&key));
         let keys = SessionKeys::read(sessions, secrets, start).await.map_err(|more| faults.extend(more)).ok();
@@ -101,14 +90,11 @@ impl Group for Oidc {
             _ => None,
         };
         let (Some(app), Some(sessions), Some(seal)) = (app, sessions, seal) else { return Err(faults) };
-        let fetch = Fetch::new(fetch);
         faults.or(Self(Arc::new(Parts {
-            keys: ProviderKeys::new(fetch.clone(), app.db.clone(), start),
             data_keys: DataKeys::new(data_keys, start),
-            discovery: Discovery::new(fetch.clone()),
+            discovery: Discovery::new(app.fetch.clone()),
             app,
             sessions,
-            fetch,
             seal,
             redirects,
             after_logout,

@@ -119,7 +119,7 @@ impl Trial {
         let now = self.app.clock.now().unix_timestamp();
         json!({
             "iss": self.provider.issuer(), "sub": "grace", "aud": "client-1", "exp": now + 36_000, "iat": now,
-            "nonce": going.query["nonce"], "sid": "theirs-1", "email": "grace@acme.example", "name": "Grace",
+            "nonce": going.query["nonce"], "sid": "theirs-1", "email": "grace@acme.example", "email_verified": true, "name": "Grace",
             "groups": ["lab"],
         })
     }

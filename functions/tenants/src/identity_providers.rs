@@ -12,6 +12,8 @@ pub(crate) mod update;
 mod secrets;
 #[cfg(test)]
 mod trial;
+#[cfg(test)]
+mod trust;
 
 use axum::response::{IntoResponse, Response};
 use http::header::ETAG;

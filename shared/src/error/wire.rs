@@ -72,11 +72,7 @@ pub(crate) fn render(error: &Error, response: &mut Response, request: &HeaderMap
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.remove(http::header::CONTENT_LENGTH);
     if status == StatusCode::UNAUTHORIZED {
-        let challenge = if inner.token_sent && code != Code::InvalidCredentials {
-            "Bearer error=\"invalid_token\""
-        } else {
-            "Bearer"
-        };
+        let challenge = if inner.token_sent { "Bearer error=\"invalid_token\"" } else { "Bearer" };
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     let retry_after = inner.retry_after_seconds.or((status == StatusCode::TOO_MANY_REQUESTS).then_some(60));

@@ -23,6 +23,8 @@ pub struct Person {
     pub tenant: TenantId,
     /// Who it is there. Never the e-mail: that may be given to somebody else.
     pub at: AtProvider,
+    /// The provider's settings that the token was checked by.
+    pub provider_version: i64,
     /// When the token was issued.
     pub asserted_at: OffsetDateTime,
     /// The role that the provider's claims give; none where none is read.
@@ -104,6 +106,12 @@ impl Sessions {
             // Before the transaction begins, since KMS may take longer than all of it.
             let access = self.access_token(&identity, role, now).await?;
             let mut transaction = app.db.begin_as(&identity, action, origin).await?;
+            if !is_trusted_still(&mut transaction, person).await? {
+                transaction.roll_back().await?;
+                return Err(Error::new(Code::SignInRefused)
+                    .caused_by(Reason("the provider was changed".to_owned()))
+                    .into());
+            }
             let found = found(&mut transaction, person, &identity, new_user, now).await?;
             if let Some(reason) = found.refused {
                 transaction.roll_back().await?;
@@ -157,6 +165,20 @@ async fn known(app: &App, person: &Person) -> Result<Option<(Uuid, String)>> {
         })
         .await?;
     Ok(row.map(|row| (row.id, row.role)))
+}
+
+/// Whether the provider's settings are still those that the token was checked
+/// by. Whoever changes them waits until the session stands, and ends it then.
+async fn is_trusted_still(transaction: &mut Transaction, person: &Person) -> Result<bool> {
+    let Some(provider) = person.at.provider else { return Ok(true) };
+    let locked = sqlx::query!(
+        r#"SELECT id FROM identity_providers
+            WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status = 'active' FOR SHARE"#,
+        person.tenant.as_uuid(),
+        provider,
+        person.provider_version,
+    );
+    Ok(locked.fetch_optional(&mut *transaction).await?.is_some())
 }
 
 async fn found(

@@ -23,8 +23,6 @@ pub(crate) struct World {
     pub(crate) app: TestApp<todos::Todos>,
     pub(crate) ada: Member,
     pub(crate) idp: TestIssuer,
-    /// The provider's row.
-    pub(crate) id: uuid::Uuid,
 }
 
 /// A tenant that trusts a provider which signs by `algorithm`.
@@ -33,8 +31,8 @@ pub(crate) async fn world(algorithm: &'static str, changes: &Value) -> World {
     let app = TestApp::start_with(todos::routes(), TestDatabase::create().await, keys, &[ON_LOOPBACK]).await;
     let ada = app.tenant("acme").await;
     let idp = TestIssuer::start(algorithm);
-    let id = idp.register(&app.database, ada.tenant, changes).await;
-    World { app, ada, idp, id }
+    idp.register(&app.database, ada.tenant, changes).await;
+    World { app, ada, idp }
 }
 
 impl World {
@@ -65,13 +63,13 @@ impl World {
         self.idp.key.sign_raw(self.idp.algorithm, header, claims)
     }
 
-    async fn accepted(&self, token: &str, what: &str) {
+    pub(crate) async fn accepted(&self, token: &str, what: &str) {
         let answer = get(&self.app, token).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (200, "none".into()), "{what}: {:?}", answer.log);
     }
 
     /// Whether refused, and recorded in the tenant's trail if `recorded`.
-    async fn refused(&self, token: &str, code: &str, recorded: bool, what: &str) {
+    pub(crate) async fn refused(&self, token: &str, code: &str, recorded: bool, what: &str) {
         refused(&self.app, &self.ada, token, code, recorded, what).await;
     }
 }
@@ -117,7 +115,10 @@ async fn j1_j12_a_signature_that_is_none_not_whole_or_zero_is_refused() {
             (format!("{message}.{signature}="), "padded"),
             (format!("{message}.{flipped}{}", &signature[1..]), "changed"),
             (format!("{message}.{}", "A".repeat(signature.len())), "of zeros"),
-            (format!("{message}.{}{}", "A".repeat(signature.len() / 2), &signature[signature.len() / 2..]), "r of zero"),
+            (
+                format!("{message}.{}{}", "A".repeat(signature.len() / 2), &signature[signature.len() / 2..]),
+                "r of zero",
+            ),
         ] {
             world.refused(&token, "AUTH_001", false, &format!("{algorithm} {what}")).await;
         }
@@ -174,7 +175,8 @@ async fn j3_j4_no_header_leads_anywhere_but_to_the_providers_own_keys() {
             world.refused(&forged, "AUTH_001", false, name).await;
             world.accepted(&world.raw(&header.to_string(), &claims), name).await;
         }
-        for kid in [json!("../../keys"), json!("' OR 1=1 --"), json!("k\0"), json!("k".repeat(5_000)), json!(7), json!("")]
+        for kid in
+            [json!("../../keys"), json!("' OR 1=1 --"), json!("k\0"), json!("k".repeat(5_000)), json!(7), json!("")]
         {
             let header = json!({ "alg": algorithm, "typ": "at+jwt", "kid": kid }).to_string();
             world.refused(&world.raw(&header, &claims), "AUTH_001", false, &header).await;
@@ -253,7 +255,7 @@ async fn j7_j8_a_claim_that_does_not_fit_is_refused() {
             ("exp", json!(null)),
             ("exp", json!(1e18)),
             ("exp", json!(i64::MAX)),
-            ("exp", json!(now + 900).to_string().parse::<f64>().map(|exp| json!(exp + 0.5)).unwrap()),
+            ("exp", json!(4e9)),
             ("iat", json!(now.to_string())),
             ("iat", json!(null)),
             ("iat", json!(now + 60)),
@@ -282,7 +284,8 @@ async fn j7_j8_a_claim_that_does_not_fit_is_refused() {
         // Nobody is asked on behalf of an issuer that is not there.
         let calls = world.idp.calls();
         let issuer = world.idp.provider.issuer();
-        for iss in [json!([issuer]), json!(format!("{issuer}/")), json!("https://evil.example"), json!(null), json!("")] {
+        for iss in [json!([issuer]), json!(format!("{issuer}/")), json!("https://evil.example"), json!(null), json!("")]
+        {
             world.refused(&world.token(&json!({ "iss": iss })), "AUTH_001", false, &iss.to_string()).await;
         }
         assert_eq!(world.idp.calls(), calls);
@@ -296,8 +299,8 @@ async fn j7_a_providers_token_ends_to_the_second_and_lives_an_hour_at_most() {
     for algorithm in ["RS256", "ES256"] {
         let world = world(algorithm, &json!({})).await;
         let now = world.claims(&json!({}))["iat"].as_i64().unwrap();
-        world.accepted(&world.token(&json!({ "exp": now + 3600 })), "60 minutes").await;
-        world.refused(&world.token(&json!({ "exp": now + 3601 })), "AUTH_004", true, "61 minutes").await;
+        world.accepted(&world.token(&json!({ "iat": now, "exp": now + 3600 })), "60 minutes").await;
+        world.refused(&world.token(&json!({ "iat": now, "exp": now + 3601 })), "AUTH_004", true, "61 minutes").await;
         world.refused(&world.token(&json!({ "exp": now })), "AUTH_002", true, "exp equal to now").await;
         let token = world.token(&json!({}));
         world.accepted(&token, "now").await;
