@@ -72,7 +72,7 @@ pub(crate) async fn logout(
     let details = Details::LoggedOut { scope: scope.into(), sessions_ended: logged_out.ended.unsigned_abs() };
     transaction.commit_recorded(caller.action(), caller.session_id(), &details).await?;
     let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
-    Ok((cookie, logged_out.end_session_url.and_then(end_session), StatusCode::NO_CONTENT))
+    Ok((cookie, logged_out.end_session_url.as_deref().and_then(end_session), StatusCode::NO_CONTENT))
 }
 
 /// `Link: <...>; rel="end-session"` (RFC 8288).
@@ -80,7 +80,7 @@ type EndSession = Option<[(HeaderName, HeaderValue); 1]>;
 
 /// Where a browser is sent to end the session at the provider as well (OpenID
 /// Connect RP-Initiated Logout 1.0, 2).
-fn end_session(url: String) -> EndSession {
+fn end_session(url: &str) -> EndSession {
     let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
     let link = plain.then(|| HeaderValue::try_from(format!("<{url}>; rel=\"end-session\"")).ok())??;
     Some([(LINK, link)])

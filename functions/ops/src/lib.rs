@@ -15,6 +15,7 @@ use shared::{
 
 use rotate_keys::Mode;
 pub use rotate_keys::TokenKeysConfig;
+pub use tenants::{Admin, Deletion, NewTenant, Reason, Resumption, Suspension};
 
 /// An action, as an operator sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

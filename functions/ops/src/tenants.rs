@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use crate::OpsConfig;
 pub(crate) use create::create;
-pub use create::NewTenant;
+pub use create::{Admin, NewTenant};
 pub use delete::Deletion;
 pub(crate) use delete::{Limits, delete};
-pub use state::{Resumption, Suspension};
+pub use state::{Reason, Resumption, Suspension};
 pub(crate) use state::{resume, suspend};
 
 /// Which tenant an action is about. A slug may look like an id, so the two are
