@@ -167,8 +167,13 @@ async fn a_token_without_a_mistake_is_taken() {
 async fn every_mistake_is_answered_as_the_page_says() {
     let table = table();
     assert!(table.len() >= 19);
+    // What is not only in the token would be in the way of the next one.
+    let lasting = ["it is signed by", "the provider", "nobody", "the user", "the session", "the groups", "the tenant"];
+    let shared = World::start().await;
     for (mistake, expected) in table {
-        let answer = World::start().await.made(&mistake).await;
+        let leaves_something = lasting.iter().any(|start| mistake.starts_with(start));
+        let answer =
+            if leaves_something { World::start().await.made(&mistake).await } else { shared.made(&mistake).await };
         assert_eq!(format!("{} {}", answer.status.as_u16(), answer.code()), expected, "{mistake}: {:?}", answer.log);
     }
 }
