@@ -277,7 +277,10 @@ async fn every_rule_bites() {
         ("GRANT SELECT (slug) ON tenants TO tenantry_maintenance", &["tenants.slug"]),
         ("DROP POLICY deleted ON tenants", &["deleted"]),
         ("ALTER ROLE tenantry_operator BYPASSRLS", &["tenantry_operator"]),
-        ("GRANT tenantry_operator TO tenantry_runtime", &["tenantry_operator", "a member of tenantry_operator"]),
+        (
+            "GRANT tenantry_operator TO tenantry_runtime",
+            &["tenantry_operator", "a member of tenantry_operator", "DELETE on tenant_keys"],
+        ),
         ("GRANT DELETE ON audit_heads TO tenantry_operator", &["audit_heads"]),
         ("REVOKE DELETE ON todos FROM tenantry_operator", &["todos"]),
         ("GRANT SELECT ON users TO tenantry_operator", &["SELECT on users", "users.password_hash"]),
