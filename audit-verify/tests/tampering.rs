@@ -1,5 +1,4 @@
 //! L1 in memory: whatever is done to a chain of 10,000 is found, and the first bad seq is named.
-#![expect(missing_docs, reason = "tests")]
 
 use audit_verify::{Anchors, At, Chain, Checkpoint, CheckpointFault, Found, Hash, Keys, Record, verify};
 use aws_lc_rs::{
