@@ -1,6 +1,7 @@
 //! What operators do: each action is an event `{"action":"..."}`, and each
 //! answers with JSON.
 
+mod audit_checkpoint;
 mod clean_up;
 mod migrate;
 mod rotate_keys;
@@ -12,6 +13,7 @@ use shared::{
     start::Start,
 };
 
+pub use audit_checkpoint::CheckpointConfig;
 use rotate_keys::Mode;
 pub use rotate_keys::TokenKeysConfig;
 
@@ -23,6 +25,8 @@ pub enum Action {
     Migrate {},
     /// Deletes what is over, in every tenant.
     CleanUp {},
+    /// Signs how far each tenant's audit trail has come, and keeps that outside the database.
+    AuditCheckpoint {},
     /// Does the next step of a rotation of the keys that sign access tokens.
     RotateKeys {
         /// Goes on with a rotation that was begun, but begins none.
@@ -45,6 +49,8 @@ pub struct OpsConfig {
     pub owner_secret_id: String,
     /// The keys of access tokens.
     pub token_keys: Option<TokenKeysConfig>,
+    /// What signs checkpoints of the audit trail, and where they are kept.
+    pub checkpoints: Option<CheckpointConfig>,
 }
 
 impl Config for OpsConfig {
@@ -54,6 +60,7 @@ impl Config for OpsConfig {
             owner_secret_id: env
                 .required("DATABASE_OWNER_SECRET_ID", "the name or ARN of the secret with the owner's login"),
             token_keys: TokenKeysConfig::read(env),
+            checkpoints: CheckpointConfig::read(env),
         }
     }
 }
@@ -73,6 +80,7 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
             let mode = if only_continue { Mode::OnlyContinue } else { mode };
             rotate_keys::rotate_keys(start, config, mode, next_kms_key_id).await
         }
+        Action::AuditCheckpoint {} => audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::TIME).await,
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }
