@@ -102,6 +102,7 @@ fn the_events_of_ops_are_actions() {
     let action = |name: &str| serde_json::from_value::<ops::Action>(event(name)).unwrap();
     assert_eq!(action("ops-migrate"), ops::Action::Migrate {});
     assert_eq!(action("ops-clean-up"), ops::Action::CleanUp {});
+    assert_eq!(action("ops-audit-checkpoint"), ops::Action::AuditCheckpoint {});
     let rotate = |only_continue| ops::Action::RotateKeys { only_continue, force: false, next_kms_key_id: None };
     assert_eq!((action("ops-rotate-keys"), action("ops-rotate-keys-continue")), (rotate(false), rotate(true)));
 }

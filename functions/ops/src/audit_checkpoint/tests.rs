@@ -93,10 +93,10 @@ impl Ops {
 
     /// ACME's export, as Postgres has the records.
     async fn export(&self) -> String {
-        let sql = r#"SELECT coalesce(string_agg(format('{"version":1,"tenant_id":"%s","seq":%s,"at":"%s","action":%s,"outcome":"%s","reason":null,"actor_id":"%s","session_id":null,"object_id":null,"source_address":"%s","request_id":"%s","details":null,"prev_hash":"%s","hash":"%s"}',
-                tenant_id, seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), to_json(action), outcome,
-                actor_id, source_address, request_id, encode(prev_hash, 'hex'), encode(hash, 'hex')) || E'\n', '' ORDER BY seq), '')
-            FROM audit_events WHERE tenant_id = '00000000-0000-7000-8000-00000000000a'"#;
+        let sql = r#"SELECT coalesce(string_agg(format('{"version":%s,"tenant_id":"%s","seq":%s,"at":"%s","action":%s,"outcome":"%s","reason":null,"actor_id":"%s","session_id":null,"object_id":null,"source_address":"%s","request_id":"%s","details":%s,"prev_hash":"%s","hash":"%s"}',
+                coalesce(to_jsonb(e) ->> 'version', '1'), tenant_id, seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), to_json(action), outcome,
+                actor_id, source_address, request_id, coalesce(to_jsonb(e) ->> 'details', 'null'), encode(prev_hash, 'hex'), encode(hash, 'hex')) || E'\n', '' ORDER BY seq), '')
+            FROM audit_events e WHERE tenant_id = '00000000-0000-7000-8000-00000000000a'"#;
         sqlx::query_scalar(sql).fetch_one(&mut self.database.superuser().await).await.unwrap()
     }
 
