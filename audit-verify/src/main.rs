@@ -116,9 +116,10 @@ fn verdict(found: Found, chain: &Chain) -> Verdict {
             json: json!({ "verdict": "tampered", "tenant_id": tenant, "first_bad_seq": bad, "why": why }),
         },
         Found::Intact { anchored } => {
-            let (code, verdict, note) = match anchored == seq {
-                true => (PROVEN, "proven", String::new()),
-                false => (UNANCHORED, "unanchored", format!(", not anchored past seq {anchored}")),
+            let (code, verdict, note) = if anchored == seq {
+                (PROVEN, "proven", String::new())
+            } else {
+                (UNANCHORED, "unanchored", format!(", not anchored past seq {anchored}"))
             };
             Verdict {
                 code,

@@ -1,4 +1,5 @@
 //! L1 in memory: whatever is done to a chain of 10,000 is found, and the first bad seq is named.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use audit_verify::{Anchors, At, Chain, Checkpoint, CheckpointFault, Found, Hash, Keys, Record, verify};
 use aws_lc_rs::{
@@ -107,8 +108,10 @@ impl Signer {
     }
 }
 
+type Edit = fn(&mut Record<'_>);
+
 /// Each column, changed.
-fn edits() -> [(&'static str, fn(&mut Record<'_>)); 15] {
+fn edits() -> [(&'static str, Edit); 15] {
     [
         ("version", |record| record.version = 3 - record.version),
         ("tenant_id", |record| record.tenant_id = OTHER.into()),
@@ -225,11 +228,11 @@ fn l1_a_line_that_is_no_record_is_found_at_its_seq() {
 #[test]
 fn l1_details_are_kept_byte_for_byte() {
     let chain = chain();
-    let export = String::from_utf8(text(&chain[LENGTH as usize - 1..])).unwrap();
+    let export = String::from_utf8(text(&chain[chain.len() - 1..])).unwrap();
     let spaced = export.replace(r#""n":1"#, r#""n": 1"#);
     assert_ne!(export, spaced);
     for (export, bad) in [(export, None), (spaced, Some(LENGTH))] {
-        let before = &chain[LENGTH as usize - 2];
+        let before = &chain[chain.len() - 2];
         let mut chain = Chain::after(TENANT, before.seq, before.hash);
         let found = verify(&mut export.as_bytes(), &mut chain, &Anchors::default(), None, &mut |_| {}).unwrap();
         assert_eq!(bad_seq(&found), bad);
