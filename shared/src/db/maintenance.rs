@@ -95,8 +95,5 @@ impl Maintenance {
     }
 }
 
-mod audit;
-pub use audit::{AuditHead, AuditRow};
-
 #[cfg(test)]
 mod tests;

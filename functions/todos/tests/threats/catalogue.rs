@@ -120,8 +120,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
            WHERE roleid = 'tenantry_maintenance'::regrole AND inherit_option",
     ),
     (
-        "the maintenance role deletes what the clean-up deletes, and reads no more than that and checkpoints take",
-        &["SELECT on audit_events", "SELECT on audit_heads", "DELETE on sessions", "DELETE on refresh_tokens", "DELETE on idempotency_keys"],
+        "the maintenance role deletes what the clean-up deletes, and reads no more than that takes",
+        &["DELETE on sessions", "DELETE on refresh_tokens", "DELETE on idempotency_keys"],
         "SELECT format('%s on %s', privilege, relname) FROM pg_class,
                 unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
           WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND relkind IN ('r', 'p')
