@@ -5,11 +5,6 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use http::Method;
 
-#[cfg(feature = "federation")]
-use crate::{
-    auth::{DeploymentProviders, Federation, ProviderKeys},
-    fetch::{Fetch, FetchConfig},
-};
 use crate::{
     auth::Verifier,
     clock::SharedClock,
@@ -20,6 +15,11 @@ use crate::{
     rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
+};
+#[cfg(feature = "federation")]
+use crate::{
+    auth::{DeploymentProviders, Federation, ProviderKeys},
+    fetch::{Fetch, FetchConfig},
 };
 
 /// The state of a route group, and what its cold start needs.

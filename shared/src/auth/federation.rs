@@ -147,8 +147,7 @@ impl Federation {
             let signed = self.check_signature(issuer, presented, &provider.allowed_algorithms).await?;
             // It is trusted to say of which tenant.
             let identity = rules::tenant(&provider.tenant_claim, &presented.claims).map_or_else(|_| nobody(), of);
-            let said = rules::read(provider, presented, now)
-                .map_err(|error| refused(error, identity))?;
+            let said = rules::read(provider, presented, now).map_err(|error| refused(error, identity))?;
             return self.begin(token, signed, &trusted, presented, &said, request).await;
         }
         match self.find(issuer, presented).await? {

@@ -136,7 +136,9 @@ impl Provider {
 impl Provider {
     /// The provider whose row `app.bearer_providers` has put into JSON.
     pub(super) fn of_json(row: Value) -> Result<Self> {
-        serde_json::from_value::<Row>(row).map_err(|_| Error::new(Code::Internal).caused_by(Unreadable("row")))?.try_into()
+        serde_json::from_value::<Row>(row)
+            .map_err(|_| Error::new(Code::Internal).caused_by(Unreadable("row")))?
+            .try_into()
     }
 
     /// One that speaks for every tenant. It has no row, and no id of its own.

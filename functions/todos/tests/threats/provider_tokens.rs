@@ -117,7 +117,10 @@ async fn j1_j12_a_signature_that_is_none_not_whole_or_zero_is_refused() {
             (format!("{message}.{signature}="), "padded"),
             (format!("{message}.{flipped}{}", &signature[1..]), "changed"),
             (format!("{message}.{}", "A".repeat(signature.len())), "of zeros"),
-            (format!("{message}.{}{}", "A".repeat(signature.len() / 2), &signature[signature.len() / 2..]), "r of zero"),
+            (
+                format!("{message}.{}{}", "A".repeat(signature.len() / 2), &signature[signature.len() / 2..]),
+                "r of zero",
+            ),
         ] {
             world.refused(&token, "AUTH_001", false, &format!("{algorithm} {what}")).await;
         }
@@ -174,7 +177,8 @@ async fn j3_j4_no_header_leads_anywhere_but_to_the_providers_own_keys() {
             world.refused(&forged, "AUTH_001", false, name).await;
             world.accepted(&world.raw(&header.to_string(), &claims), name).await;
         }
-        for kid in [json!("../../keys"), json!("' OR 1=1 --"), json!("k\0"), json!("k".repeat(5_000)), json!(7), json!("")]
+        for kid in
+            [json!("../../keys"), json!("' OR 1=1 --"), json!("k\0"), json!("k".repeat(5_000)), json!(7), json!("")]
         {
             let header = json!({ "alg": algorithm, "typ": "at+jwt", "kid": kid }).to_string();
             world.refused(&world.raw(&header, &claims), "AUTH_001", false, &header).await;
@@ -282,7 +286,8 @@ async fn j7_j8_a_claim_that_does_not_fit_is_refused() {
         // Nobody is asked on behalf of an issuer that is not there.
         let calls = world.idp.calls();
         let issuer = world.idp.provider.issuer();
-        for iss in [json!([issuer]), json!(format!("{issuer}/")), json!("https://evil.example"), json!(null), json!("")] {
+        for iss in [json!([issuer]), json!(format!("{issuer}/")), json!("https://evil.example"), json!(null), json!("")]
+        {
             world.refused(&world.token(&json!({ "iss": iss })), "AUTH_001", false, &iss.to_string()).await;
         }
         assert_eq!(world.idp.calls(), calls);

@@ -87,7 +87,8 @@ fn is_access_token_type(typ: &str) -> bool {
 /// Whether nothing marks it as another kind of token. Cognito says what it is
 /// in `token_use`, Keycloak in `typ`.
 fn is_access_token(claims: &Claims) -> bool {
-    let another = |kind: &str| ["id", "refresh", "offline", "logout"].iter().any(|name| kind.eq_ignore_ascii_case(name));
+    let another =
+        |kind: &str| ["id", "refresh", "offline", "logout"].iter().any(|name| kind.eq_ignore_ascii_case(name));
     claims.get("token_use").is_none_or(|kind| kind == "access")
         && claims.get("typ").and_then(Value::as_str).is_none_or(|kind| !another(kind))
         && NOT_OURS.iter().all(|name| claims.get(name).is_none())
