@@ -1,8 +1,8 @@
 //! The caller's tenant's audit trail: searched, verified, taken out.
 
-mod chain;
 mod events;
 mod export;
+mod link;
 mod record;
 mod seq;
 #[cfg(test)]
