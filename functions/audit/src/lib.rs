@@ -2,7 +2,6 @@
 
 mod events;
 mod export;
-mod link;
 mod record;
 mod seq;
 #[cfg(test)]

@@ -5,12 +5,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::{
     Caller, Db, Error, Result,
+    audit::Link,
     clock::SharedClock,
     extract::{Json, Query},
 };
 use time::Duration;
 
-use crate::{link::Link, record::hex, seq::Seq};
+use crate::{record::hex, seq::Seq};
 
 /// How many records are held at a time.
 const BATCH: usize = 1_000;

@@ -4,24 +4,38 @@ use audit_verify::{BadSeq, Chain, Form};
 use uuid::{Uuid, fmt::Hyphenated};
 
 /// A record, with what is hashed of it.
-pub(crate) struct Link {
-    pub(crate) version: i16,
-    pub(crate) tenant_id: Uuid,
-    pub(crate) seq: i64,
+#[derive(Debug)]
+pub struct Link {
+    /// The canonical form that was hashed.
+    pub version: i16,
+    /// Whose it is.
+    pub tenant_id: Uuid,
+    /// Its place in the chain.
+    pub seq: i64,
     /// Microseconds since 1970; none where the time is not finite.
-    pub(crate) at_micros: Option<i64>,
-    pub(crate) action: String,
-    pub(crate) outcome: String,
-    pub(crate) reason: Option<String>,
-    pub(crate) actor_id: Option<Uuid>,
-    pub(crate) session_id: Option<Uuid>,
-    pub(crate) object_id: Option<Uuid>,
-    pub(crate) source_address: Option<String>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) details: Option<String>,
+    pub at_micros: Option<i64>,
+    /// What was attempted.
+    pub action: String,
+    /// How it ended.
+    pub outcome: String,
+    /// Why it did not succeed.
+    pub reason: Option<String>,
+    /// The user.
+    pub actor_id: Option<Uuid>,
+    /// The session.
+    pub session_id: Option<Uuid>,
+    /// The thing that it was done to.
+    pub object_id: Option<Uuid>,
+    /// From where.
+    pub source_address: Option<String>,
+    /// Under which request.
+    pub request_id: Option<String>,
+    /// What changed.
+    pub details: Option<String>,
     /// As long as a hash may be: a tampered one may be of any length.
-    pub(crate) prev_hash: Vec<u8>,
-    pub(crate) hash: Vec<u8>,
+    pub prev_hash: Vec<u8>,
+    /// Its own, of any length too.
+    pub hash: Vec<u8>,
 }
 
 impl Link {
@@ -29,7 +43,7 @@ impl Link {
     ///
     /// # Errors
     /// As [`Chain::extend`].
-    pub(crate) fn follow(&self, chain: &mut Chain) -> Result<(), BadSeq> {
+    pub fn follow(&self, chain: &mut Chain) -> Result<(), BadSeq> {
         let mut buffers = [[0; Hyphenated::LENGTH]; 4];
         let [tenant_id, actor_id, session_id, object_id] = &mut buffers;
         let optional = |id: Option<Uuid>, buffer| id.map(|id| text(id, buffer));
