@@ -1,6 +1,5 @@
 //! The caller's tenant's audit trail: searched, verified, taken out.
 
-mod chain;
 mod events;
 mod export;
 mod record;

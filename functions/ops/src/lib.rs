@@ -1,6 +1,7 @@
 //! What operators do: each action is an event `{"action":"..."}`, and each
 //! answers with JSON.
 
+mod audit_checkpoint;
 mod clean_up;
 mod migrate;
 mod rotate_keys;
@@ -9,6 +10,7 @@ mod tenants;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::{
+    checkpoints::CheckpointsConfig,
     config::{Config, DatabaseConfig, Environment},
     start::Start,
 };
@@ -36,6 +38,8 @@ pub enum Action {
         /// The key in KMS that is to sign next, where keys are there.
         next_kms_key_id: Option<String>,
     },
+    /// Signs the head of each audit chain that grew, and keeps that.
+    AuditCheckpoint {},
     /// Creates a tenant and its first admin.
     CreateTenant(tenants::NewTenant),
     /// Refuses a tenant from the next request on.
@@ -55,6 +59,8 @@ pub struct OpsConfig {
     pub owner_secret_id: String,
     /// The keys of access tokens.
     pub token_keys: Option<TokenKeysConfig>,
+    /// What signs checkpoints of the audit trail, and where they go.
+    pub checkpoints: Option<CheckpointsConfig>,
     /// The id of the secret with the peppers of passwords.
     pub pepper_secret_id: Option<String>,
     /// The invocation's id, which CloudTrail has too; the caller's identity is there.
@@ -68,6 +74,7 @@ impl Config for OpsConfig {
             owner_secret_id: env
                 .required("DATABASE_OWNER_SECRET_ID", "the name or ARN of the secret with the owner's login"),
             token_keys: TokenKeysConfig::read(env),
+            checkpoints: CheckpointsConfig::read(env),
             pepper_secret_id: env.optional("PASSWORD_PEPPER_SECRET_ID"),
             request_id: None,
         }
@@ -93,6 +100,9 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
         Action::SuspendTenant(suspension) => tenants::suspend(start, config, suspension).await,
         Action::ResumeTenant(resumption) => tenants::resume(start, config, resumption).await,
         Action::DeleteTenant(deletion) => tenants::delete(start, config, deletion, tenants::Limits::USUAL).await,
+        Action::AuditCheckpoint {} => {
+            audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::Limits::USUAL).await
+        }
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }

@@ -2,11 +2,15 @@
 //! `tenantry_maintenance`, which sees the ids of all tenants and the rows of
 //! one. Used by `ops`; docs/adr/0011-clean-up-role.md says why.
 
+mod chain;
+
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
 use super::failure::Failure;
 use crate::{config::DatabaseConfig, error::Result, start::Start};
+
+pub use chain::ChainEnds;
 
 /// Begins each transaction. It takes the role on for itself alone, and the
 /// deadlines too: roles that are taken on bring none of their own. A process
