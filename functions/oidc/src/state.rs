@@ -198,10 +198,15 @@ impl Parts {
         }
     }
 
-    /// Where a provider sends a browser back to: one URL for all tenants.
-    pub(crate) fn callback_url(&self, provider: &Provider) -> String {
+    /// Where a provider sends a browser back to: a URL of its own for each
+    /// provider of each tenant (RFC 9700, 4.4.2.2). The answer of a tenant's
+    /// provider is so told from that of another tenant's by the same name,
+    /// which would be sent its code.
+    pub(crate) fn callback_url(&self, provider: &Provider, tenant: Option<&str>) -> String {
         let issuer = &self.app.verifier.config().issuer;
-        format!("{}/auth/oidc/{}/callback", issuer.trim_end_matches('/'), &*provider.name)
+        let url = format!("{}/auth/oidc/{}/callback", issuer.trim_end_matches('/'), &*provider.name);
+        // The slug of a tenant that was found: nothing in it needs an escape.
+        tenant.map_or(url.clone(), |tenant| format!("{url}?tenant={tenant}"))
     }
 
     /// Whether nobody has used `thing` before, who does so now. Run twice after
