@@ -163,6 +163,8 @@ impl Parts {
     ) -> Result<Found> {
         let (trail, registered) = Provider::to_sign_in_at(&self.app.db, slug.unwrap_or_default(), name).await?;
         let owner = slug.map(|_| trail);
+        // What was registered of such an issuer before is not asked, as with its access tokens.
+        let registered = registered.filter(|provider| !self.app.federation.providers().is_at(&provider.issuer));
         match registered.or_else(|| self.deployed(name).filter(|_| slug.is_none())) {
             Some(provider) => Ok(Found { owner, trail, provider }),
             None => Err(self.refuse(trail, action, origin, Refused::Provider.into()).await),
