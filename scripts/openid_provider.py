@@ -203,7 +203,7 @@ def new_key():
 
 
 def with_query(url, parameters):
-    return url + ("?" + urllib.parse.urlencode(parameters) if parameters else "")
+    return url + (("&" if "?" in url else "?") + urllib.parse.urlencode(parameters) if parameters else "")
 
 
 def base64url(data):

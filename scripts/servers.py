@@ -154,7 +154,7 @@ def start_provider(state):
     """An OpenID provider, in a thread of this process."""
     values, api, issuer = local_secrets(state), here("PORT") + "/api/v1", here("OIDC_PORT")
     ours = f"{api}/auth/oidc/local"
-    client = Client("tenantry", values["oidc-client-secret"], f"{ours}/callback", f"{issuer}/",
+    client = Client("tenantry", values["oidc-client-secret"], f"{ours}/callback?tenant=demo", f"{issuer}/",
                     f"{ours}/backchannel-logout?tenant=demo", "tenantry-local")
     provider = Provider(issuer, json.loads(values["oidc-key"]), client)
     provider.serve(int(setting("OIDC_PORT")), api)

@@ -56,7 +56,7 @@ class Flow:
         settings = {
             "port": port, "algorithm": cls.algorithm, "audience": AUDIENCE,
             "clients": [
-                {"client_id": "tenantry", "client_secret": cls.secret, "redirect_uris": [f"{ours}/callback"],
+                {"client_id": "tenantry", "client_secret": cls.secret, "redirect_uris": [f"{ours}/callback?tenant=demo"],
                  "post_logout_redirect_uris": [BACK], "backchannel_logout_uri": f"{ours}/backchannel-logout?tenant=demo",
                  "backchannel_logout_session_required": True},
                 {"client_id": "script", "token_endpoint_auth_method": "none", "redirect_uris": [cls.callback],

@@ -50,7 +50,7 @@ pub(crate) async fn logout(
     let logged_out = sqlx::query!(
         r#"WITH others AS (
                -- First, since it locks the user's row: two that end several would run into each other.
-               SELECT CASE WHEN $5::boolean THEN app.end_other_sessions($2, $3) ELSE 0 END AS ended
+               SELECT CASE WHEN $5::boolean THEN app.sign_out_others($2, $3) ELSE 0 END AS ended
            ), own AS (
                UPDATE sessions SET ended_at = now() FROM others
                 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ended_at IS NULL AND $4::boolean
