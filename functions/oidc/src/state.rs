@@ -161,7 +161,11 @@ impl Parts {
         action: Action,
         origin: &Origin,
     ) -> Result<Found> {
-        let (trail, registered) = Provider::to_sign_in_at(&self.app.db, slug.unwrap_or_default(), name).await?;
+        let (db, tenant) = (&self.app.db, slug.unwrap_or_default());
+        let (trail, registered) = match action {
+            Action::AuthOidcLogout => Provider::to_sign_out_at(db, tenant, name).await?,
+            _ => Provider::to_sign_in_at(db, tenant, name).await?,
+        };
         let owner = slug.map(|_| trail);
         // What was registered of such an issuer before is not asked, as with its access tokens.
         let registered = registered.filter(|provider| !self.app.federation.providers().is_at(&provider.issuer));

@@ -209,6 +209,18 @@ async fn unknown_tenants_are_one_answer_and_addresses_are_counted() {
     assert_eq!(trial.told(&token).await.code(), "RATE_001");
 }
 
+/// A suspension rests the sessions, and a provider tells of a logout once.
+#[tokio::test]
+async fn a_session_that_is_over_at_the_provider_does_not_come_back_with_a_suspended_tenant() {
+    let trial = Trial::start().await;
+    trial.signed_in().await;
+    trial.sql("UPDATE tenants SET status = 'suspended'").await;
+    let answer = trial.told(&trial.logout_token("j-1", &json!({}))).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.log);
+    trial.sql("UPDATE tenants SET status = 'active'").await;
+    assert_eq!(trial.alive().await, ["theirs-2", "theirs-3"]);
+}
+
 #[tokio::test]
 async fn what_was_used_once_is_forgotten_when_its_time_is_over() {
     let trial = Trial::start().await;
