@@ -16,7 +16,11 @@ const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
 fn events(kind: &str, properties: [&str; 2]) -> Vec<(String, [String; 2])> {
     let text = file("template.yaml");
     let documents = Yaml::load_from_str(&text).unwrap();
-    let text = |node: &Yaml<'_>| node.as_str().unwrap().to_owned();
+    // What `!Sub` fills in stays as it is written.
+    let text = |node: &Yaml<'_>| match node {
+        Yaml::Tagged(_, inner) => inner.as_str().unwrap().to_owned(),
+        node => node.as_str().unwrap().to_owned(),
+    };
     let mut found = Vec::new();
     for resource in documents[0]["Resources"].as_mapping().unwrap().values() {
         if resource["Type"].as_str() != Some("AWS::Serverless::Function") {

@@ -8,7 +8,7 @@ use shared::{
 };
 use sqlx::{AssertSqlSafe, Executor, raw_sql};
 
-const TABLES: [&str; 2] = ["audit_events", "audit_heads"];
+const TABLES: [&str; 3] = ["audit_events", "audit_heads", "audit_checkpoints"];
 
 /// Two tenants with a refusal each in their trails.
 async fn start() -> (TestApp<App>, Member, Member) {

@@ -1,8 +1,8 @@
 //! Makes an export of a million records with its checkpoints and its key, and
-//! times the verification: `cargo run --release -p audit-verify --example million`.
-#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+//! times the verification: `cargo run --release -p audit-verify-million`.
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "printing is what it is for; the trail is a test's")]
 
-#[path = "../tests/trail/mod.rs"]
+#[path = "../../tests/trail/mod.rs"]
 mod trail;
 
 use std::{
