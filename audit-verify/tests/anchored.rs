@@ -1,5 +1,6 @@
 //! L1 from end to end: a chain in Postgres, signed by KMS, taken out by the
 //! handler, and the program that anyone runs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::{
     fs,

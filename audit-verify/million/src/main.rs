@@ -2,6 +2,7 @@
 //! times the verification: `cargo run --release -p audit-verify-million`.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "printing is what it is for; the trail is a test's")]
 
+#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/trail/mod.rs"]
 mod trail;
 
@@ -36,9 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         export.write_all(&line(&record))?;
         export.write_all(b"\n")?;
         if seq % EVERY == 0 {
-            let signed = signer.sign(&record);
-            writeln!(checkpoints, "{}", signed.to_json().unwrap_or_default())?;
-            anchors.add(signed, &keys).map_err(|untrusted| untrusted.to_string())?;
+            let checkpoint = signer.sign(&record);
+            writeln!(checkpoints, "{}", checkpoint.to_json().unwrap_or_default())?;
+            anchors.add(checkpoint, &keys).map_err(|untrusted| untrusted.to_string())?;
         }
     }
     export.flush()?;

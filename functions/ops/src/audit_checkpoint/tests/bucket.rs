@@ -32,7 +32,7 @@ pub(super) fn call(method: &str, target: &str, headers: &[&str], body: &str) -> 
     let endpoint = setting("AWS_ENDPOINT_URL");
     let host = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
-    let headers: String = [ANYBODY].iter().chain(headers).map(|header| format!("{header}\r\n")).collect();
+    let headers: String = [ANYBODY].iter().chain(headers).flat_map(|header| [*header, "\r\n"]).collect();
     let length = body.len();
     let request = format!(
         "{method} {target} HTTP/1.1\r\nhost: {host}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
