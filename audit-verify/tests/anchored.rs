@@ -90,7 +90,7 @@ impl Stack {
     /// The exit code, and what was said.
     fn verify(&self, export: &Path, arguments: &[&str]) -> (Option<i32>, Value) {
         let kept = self.folder.join("kept");
-        self.verify_by(
+        Self::verify_by(
             &kept.join("checkpoints").join(self.ada.tenant.to_string()),
             &kept.join("keys"),
             export,
@@ -98,7 +98,7 @@ impl Stack {
         )
     }
 
-    fn verify_by(&self, checkpoints: &Path, keys: &Path, export: &Path, rest: &[&str]) -> (Option<i32>, Value) {
+    fn verify_by(checkpoints: &Path, keys: &Path, export: &Path, rest: &[&str]) -> (Option<i32>, Value) {
         let program = Command::new(env!("CARGO_BIN_EXE_audit-verify"))
             .arg("--checkpoints")
             .arg(checkpoints)
@@ -123,7 +123,7 @@ impl Drop for Stack {
 
 #[tokio::test]
 async fn l1_what_was_recorded_is_proven_by_checkpoints_and_public_keys_alone() {
-    let stack = Stack::start().await;
+    let stack = Box::pin(Stack::start()).await;
     let export = stack.export("export").await;
     let (code, said) = stack.verify(&export, &["--allow-unanchored", "4"]);
     assert_eq!((code, &said["outcome"], &said["checked"]), (Some(0), &json!("proven"), &json!(12)), "{said}");
@@ -140,7 +140,7 @@ async fn l1_what_was_recorded_is_proven_by_checkpoints_and_public_keys_alone() {
 
 #[tokio::test]
 async fn l1_what_a_superuser_made_anew_is_consistent_and_refused_all_the_same() {
-    let stack = Stack::start().await;
+    let stack = Box::pin(Stack::start()).await;
     let rechain = "DO $$
         DECLARE r record; prev bytea;
         BEGIN
@@ -163,7 +163,7 @@ async fn l1_what_a_superuser_made_anew_is_consistent_and_refused_all_the_same() 
 
 #[tokio::test]
 async fn l1_a_tail_that_was_cut_off_with_the_head_set_back_is_refused() {
-    let stack = Stack::start().await;
+    let stack = Box::pin(Stack::start()).await;
     stack
         .change(
             "DELETE FROM audit_events WHERE seq > 6 AND tenant_id = $1; DELETE FROM audit_checkpoints WHERE seq > 6;
@@ -179,14 +179,14 @@ async fn l1_a_tail_that_was_cut_off_with_the_head_set_back_is_refused() {
 
 #[tokio::test]
 async fn l1_a_checkpoint_of_a_key_that_is_not_trusted_proves_nothing() {
-    let stack = Stack::start().await;
+    let stack = Box::pin(Stack::start()).await;
     let export = stack.export("export").await;
     let other = EmulatedKey::create("ECC_NIST_P256").await;
     let wrong = stack.folder.join("wrong.json");
     fs::write(&wrong, json!({ "keys": [other.public_jwk().await] }).to_string()).unwrap();
     let kept = stack.folder.join("kept");
     let checkpoints = kept.join("checkpoints").join(stack.ada.tenant.to_string());
-    let (code, said) = stack.verify_by(&checkpoints, &wrong, &export, &[]);
+    let (code, said) = Stack::verify_by(&checkpoints, &wrong, &export, &[]);
     assert_eq!((code, &said["outcome"]), (Some(4), &json!("untrusted")), "{said}");
     let first = checkpoints.join("00000000000000000005.json");
     let text = fs::read_to_string(&first).unwrap();
