@@ -47,7 +47,9 @@ mod tests {
     fn null_is_not_the_empty_text_and_no_field_flows_into_its_neighbour() {
         let put_all = |values: &[Option<&str>]| {
             let mut bytes = Vec::new();
-            values.iter().for_each(|value| put(&mut bytes, *value));
+            for value in values {
+                put(&mut bytes, *value);
+            }
             bytes
         };
         assert_ne!(put_all(&[None]), put_all(&[Some("")]));

@@ -3,6 +3,9 @@
 
 const DAY: i64 = 86_400;
 
+/// The days of a year before each of its months, where it is no leap year.
+const BEFORE_MONTH: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+
 /// The microseconds since 1970; none where `text` is of another form or no
 /// time of the calendar, so that a time has one text.
 #[must_use]
@@ -70,7 +73,6 @@ const fn days_of(year: i64, month: i64) -> i64 {
 const fn days_until(year: i64, month: i64, day: i64) -> i64 {
     let past = year - 1;
     let before = past * 365 + past / 4 - past / 100 + past / 400 - 719_162;
-    const BEFORE_MONTH: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a month is 1 to 12")]
     let in_year = BEFORE_MONTH[(month - 1) as usize];
     before + in_year + (month > 2 && is_leap(year)) as i64 + day - 1

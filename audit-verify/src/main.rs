@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         }
     };
     let found = cli::run(&arguments);
-    let outcome = found.as_ref().map_or_else(|fault| fault.outcome(), |verdict| cli::judged(verdict, &arguments));
+    let outcome = found.as_ref().map_or_else(cli::Fault::outcome, |verdict| cli::judged(verdict, &arguments));
     let report = cli::report(&found, outcome, arguments.json);
     if outcome == Outcome::Unusable && !arguments.json {
         return said(io::stderr().lock(), &report, outcome);

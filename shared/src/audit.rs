@@ -92,6 +92,7 @@ actions! {
     AuditEvents = "audit.events";
     AuditVerify = "audit.verify";
     AuditExport = "audit.export";
+    AuditCheckpoints = "audit.checkpoints";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

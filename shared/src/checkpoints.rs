@@ -9,11 +9,7 @@ use std::path::PathBuf;
 pub use folder::Folder;
 pub use s3::S3;
 
-use crate::{
-    config::Environment,
-    secrets::BoxFuture,
-    start::Start,
-};
+use crate::{config::Environment, secrets::BoxFuture, start::Start};
 
 /// What became of something that was to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::{checkpoints::CheckpointsConfig, config::DatabaseConfig, db::maintenance::Maintenance, start::Start, telemetry};
+use shared::{
+    checkpoints::CheckpointsConfig, config::DatabaseConfig, db::maintenance::Maintenance, start::Start, telemetry,
+};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 

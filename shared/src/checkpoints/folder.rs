@@ -23,7 +23,9 @@ impl Folder {
 impl CheckpointStore for Folder {
     fn put<'a>(&'a self, name: &'a str, json: &'a [u8]) -> BoxFuture<'a, Result<Put, String>> {
         let path = self.0.join(name);
-        Box::pin(async move { put(&path, json).map_err(|error| format!("{} cannot be written: {error}", path.display())) })
+        Box::pin(
+            async move { put(&path, json).map_err(|error| format!("{} cannot be written: {error}", path.display())) },
+        )
     }
 }
 

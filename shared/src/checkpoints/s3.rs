@@ -62,16 +62,27 @@ impl S3 {
     async fn write(&self, name: &str, json: &[u8]) -> Result<Put, String> {
         // Object Lock wants a checksum of what it locks.
         let checksum = STANDARD.encode(digest(&SHA256, json));
-        let headers =
-            [("content-type", "application/json"), ("if-none-match", "*"), ("x-amz-checksum-sha256", &checksum)];
+        let headers = [
+            ("content-type", "application/json"),
+            ("if-none-match", "*"),
+            ("x-amz-sdk-checksum-algorithm", "SHA256"),
+            ("x-amz-checksum-sha256", &checksum),
+        ];
         match self.send(Method::PUT, name, &headers, json).await? {
             (200, _) => Ok(Put::Written),
             (412, _) => match self.send(Method::GET, name, &[], &[]).await? {
                 (200, stood) => Ok(Put::StoodThere(stood)),
-                (status, _) => Err(format!("S3 answered {status} to GetObject of {name} in {}", self.bucket)),
+                (status, answer) => Err(self.refused("GetObject", name, status, &answer)),
             },
-            (status, _) => Err(format!("S3 answered {status} to PutObject of {name} in {}", self.bucket)),
+            (status, answer) => Err(self.refused("PutObject", name, status, &answer)),
         }
+    }
+
+    fn refused(&self, call: &str, name: &str, status: u16, answer: &[u8]) -> String {
+        let answer = String::from_utf8_lossy(answer);
+        let code = answer.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+        let code = code.map_or("no code", |(code, _)| code);
+        format!("S3 answered {status}, {code}, to {call} of {name} in {}", self.bucket)
     }
 
     async fn send(
@@ -124,7 +135,8 @@ impl S3 {
         let signable =
             SignableRequest::new(request.method().as_str(), &uri, headers.iter().copied(), SignableBody::Bytes(body));
         let signed = signable.and_then(|signable| sign(signable, &parameters));
-        let (instructions, _) = signed.map_err(|error| format!("the call of S3 cannot be signed: {error}"))?.into_parts();
+        let (instructions, _) =
+            signed.map_err(|error| format!("the call of S3 cannot be signed: {error}"))?.into_parts();
         instructions.apply_to_request_http1x(request);
         Ok(())
     }

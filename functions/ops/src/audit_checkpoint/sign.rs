@@ -31,8 +31,7 @@ impl Signer {
     /// Keeps the key's public part first, so that no checkpoint stands without it.
     pub(super) async fn begin(config: &CheckpointsConfig, start: &Start) -> Result<Self, Fault> {
         let store = config.store(start).await.map_err(Fault::Store)?;
-        let (key, public) =
-            KmsKeys::connect(start).await.signing_key(&config.kms_key_id).await.map_err(Fault::Kms)?;
+        let (key, public) = KmsKeys::connect(start).await.signing_key(&config.kms_key_id).await.map_err(Fault::Kms)?;
         let set = json!({ "keys": [public] }).to_string();
         store.put(&name_of_key(key.kid()), set.as_bytes()).await.map_err(Fault::Store)?;
         Ok(Self { key, store })
@@ -41,13 +40,7 @@ impl Signer {
     /// Signs a record's hash and keeps that. Where something is kept of this
     /// record already, it is what counts: a run before this one may have ended
     /// between the two.
-    pub(super) async fn sign(
-        &self,
-        tenant: Uuid,
-        seq: i64,
-        hash: Hash,
-        now: OffsetDateTime,
-    ) -> Result<Kept, Fault> {
+    pub(super) async fn sign(&self, tenant: Uuid, seq: i64, hash: Hash, now: OffsetDateTime) -> Result<Kept, Fault> {
         let micros = i64::try_from(now.unix_timestamp_nanos() / 1_000);
         let time_micros = micros.map_err(|_| Fault::Store("the time is not within bounds".to_owned()))?;
         let (tenant_id, kid) = (tenant.to_string(), self.key.kid().to_owned());

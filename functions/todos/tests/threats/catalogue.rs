@@ -100,7 +100,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &[],
         "SELECT format('%s on %s', privilege, relname) FROM pg_class,
                 unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
-          WHERE relname IN ('audit_events', 'audit_heads', '_sqlx_migrations') AND relname <> ALL ($1)
+          WHERE relname IN ('audit_events', 'audit_heads', 'audit_checkpoints', '_sqlx_migrations') AND relname <> ALL ($1)
             AND has_table_privilege('tenantry_runtime', pg_class.oid, privilege)",
     ),
     (

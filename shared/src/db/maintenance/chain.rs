@@ -37,10 +37,7 @@ impl Maintenance {
         );
         let ends = ends.fetch_one(&mut self.0).await.map_err(|error| Failure::of(&error))?;
         self.commit().await?;
-        Ok(ChainEnds {
-            head: ends.head_seq.zip(ends.head_hash),
-            signed: ends.signed_seq.zip(ends.signed_hash),
-        })
+        Ok(ChainEnds { head: ends.head_seq.zip(ends.head_hash), signed: ends.signed_seq.zip(ends.signed_hash) })
     }
 
     /// The records from `from` to `to`, in their order, `limit` of them at most.
