@@ -17,10 +17,15 @@ impl Functions {
     /// A browser that comes back from the provider, and one that was never sent
     /// there. The first time a user is created too, so it is the second.
     pub(super) async fn callback(&self, admin: &Admin) -> Attempt {
+        self.sign_in(admin).await;
+        self.come_back(admin).await
+    }
+
+    /// Somebody whom the provider vouches for the first time.
+    async fn sign_in(&self, admin: &Admin) {
         self.idp.register(&self.oidc.database, admin.tenant, &json!({})).await;
         let first = self.come_back(admin).await.done;
         self.done("oidc", first).await;
-        self.come_back(admin).await
     }
 
     async fn come_back(&self, admin: &Admin) -> Attempt {
@@ -47,8 +52,7 @@ impl Functions {
 
     /// A logout token for a session that its provider began, and none.
     pub(super) async fn backchannel_logout(&self, admin: &Admin) -> Attempt {
-        let signed_in = self.callback(admin).await.done;
-        self.done("oidc", signed_in).await;
+        self.sign_in(admin).await;
         let token = self.idp.sign(&self.id_claims(&json!({
             "jti": self.oidc.clock.new_id(), "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         })));

@@ -320,7 +320,7 @@ async fn the_maintenance_role_reads_and_changes_no_more_than_the_clean_up_does()
         "SELECT token_hash FROM refresh_tokens",
         "UPDATE refresh_tokens SET rotated_at = now()",
         "SELECT body FROM idempotency_keys",
-        "SELECT seq FROM audit_events",
+        "UPDATE audit_events SET seq = 0",
         "DELETE FROM audit_events",
         "DELETE FROM audit_heads",
         "SELECT app.audit_append('x', 'success', NULL, NULL, NULL, NULL, NULL, NULL)",
