@@ -79,7 +79,7 @@ pub(crate) async fn update(
     let sessions_ended = match new_role {
         Some(_) => {
             let ended = end_sessions(&mut transaction, id).await?;
-            outdate(&mut transaction, id, clock.now()).await?;
+            outdate(&mut transaction, &caller, id, clock.now()).await?;
             ended
         }
         None => 0,
@@ -102,10 +102,10 @@ async fn end_sessions(transaction: &mut Transaction, user: Uuid) -> Result<u32> 
 }
 
 /// What a provider's tokens of before say of the role is out of date.
-async fn outdate(transaction: &mut Transaction, user: Uuid, now: OffsetDateTime) -> Result<()> {
+async fn outdate(transaction: &mut Transaction, caller: &Caller, user: Uuid, now: OffsetDateTime) -> Result<()> {
     sqlx::query!(
-        "UPDATE federated_identities SET asserted_at = greatest(asserted_at, $2)
-          WHERE tenant_id = current_setting('app.tenant_id')::uuid AND user_id = $1",
+        "UPDATE federated_identities SET asserted_at = greatest(asserted_at, $3) WHERE tenant_id = $1 AND user_id = $2",
+        caller.tenant_id(),
         user,
         now,
     )

@@ -54,10 +54,11 @@ fn every_statement_that_enters_binds_the_callers_own_tenant_and_session() {
         for after in text.split("app.enter(").skip(1) {
             entering += 1;
             assert!(after.starts_with("$1, $2)"), "{name}");
-            let (_, arguments) = after.split_once("\"#,").unwrap();
+            let end = ["\"#,", "\",\n"].iter().filter_map(|end| after.find(end)).min().unwrap();
+            let (statement, arguments) = after.split_at(end);
+            let arguments = arguments.split_once(',').unwrap().1;
             let first: Vec<_> = arguments.split(',').map(str::trim).take(2).collect();
             assert_eq!(first, ["caller.tenant_id()", "caller.session_id()"], "{name}");
-            let statement = after.split("\"#,").next().unwrap();
             assert!(
                 !statement.contains("LATERAL") || statement.contains("LIMIT "),
                 "{name}: the planner may read first"
