@@ -145,7 +145,7 @@ fn counted(rows: i32) -> u64 {
 
 /// The tenants from a random one on: where the time ends before the tenants
 /// do, it is not the same ones that wait each time.
-fn by_turns(tenants: Vec<Uuid>, random: Uuid) -> VecDeque<Uuid> {
+pub(crate) fn by_turns(tenants: Vec<Uuid>, random: Uuid) -> VecDeque<Uuid> {
     let mut tenants = VecDeque::from(tenants);
     if let Some(first) = (random.as_u128() & u128::from(u32::MAX)).checked_rem(tenants.len() as u128) {
         tenants.rotate_left(usize::try_from(first).unwrap_or_default());

@@ -1,6 +1,7 @@
 //! What operators do: each action is an event `{"action":"..."}`, and each
 //! answers with JSON.
 
+mod audit_checkpoint;
 mod clean_up;
 mod migrate;
 mod rotate_keys;
@@ -13,6 +14,7 @@ use shared::{
     start::Start,
 };
 
+pub use audit_checkpoint::CheckpointConfig;
 use rotate_keys::Mode;
 pub use rotate_keys::TokenKeysConfig;
 
@@ -24,6 +26,8 @@ pub enum Action {
     Migrate {},
     /// Deletes what is over, in every tenant.
     CleanUp {},
+    /// Signs how far each tenant's audit trail has come, and keeps that outside the database.
+    AuditCheckpoint {},
     /// Does the next step of a rotation of the keys that sign access tokens.
     RotateKeys {
         /// Goes on with a rotation that was begun, but begins none.
@@ -58,6 +62,8 @@ pub struct OpsConfig {
     pub pepper_secret_id: Option<String>,
     /// The invocation's id, which CloudTrail has too; the caller's identity is there.
     pub request_id: Option<String>,
+    /// What signs checkpoints of the audit trail, and where they are kept.
+    pub checkpoints: Option<CheckpointConfig>,
 }
 
 impl Config for OpsConfig {
@@ -69,6 +75,7 @@ impl Config for OpsConfig {
             token_keys: TokenKeysConfig::read(env),
             pepper_secret_id: env.optional("PASSWORD_PEPPER_SECRET_ID"),
             request_id: None,
+            checkpoints: CheckpointConfig::read(env),
         }
     }
 }
@@ -92,6 +99,7 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
         Action::SuspendTenant(suspension) => tenants::suspend(start, config, suspension).await,
         Action::ResumeTenant(resumption) => tenants::resume(start, config, resumption).await,
         Action::DeleteTenant(deletion) => tenants::delete(start, config, deletion, tenants::Limits::USUAL).await,
+        Action::AuditCheckpoint {} => audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::TIME).await,
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }

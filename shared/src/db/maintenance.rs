@@ -95,5 +95,8 @@ impl Maintenance {
     }
 }
 
+mod audit;
+pub use audit::{AuditHead, AuditRow};
+
 #[cfg(test)]
 mod tests;

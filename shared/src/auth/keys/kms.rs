@@ -109,6 +109,16 @@ impl KmsKeys {
         found.map(|(_, key)| key).ok_or_else(|| format!("{id} is no ECC_NIST_P256 key for SIGN_VERIFY"))
     }
 
+    /// What signs with the key that `id` names, and its public key.
+    ///
+    /// # Errors
+    /// As [`Self::public_key`].
+    pub async fn signing_key(&self, id: &str) -> Result<(Arc<dyn SigningKey>, PublishedKey), String> {
+        let found = public_key(&self.0, id).await.map_err(|cause| format!("KMS did not give the key {id}: {cause}"))?;
+        let (id, public) = found.ok_or_else(|| format!("{id} is no ECC_NIST_P256 key for SIGN_VERIFY"))?;
+        Ok((Arc::new(KmsKey { client: self.0.clone(), id, kid: public.kid().to_owned() }), public))
+    }
+
     /// Has an alias name the key `id` from now on.
     ///
     /// # Errors
