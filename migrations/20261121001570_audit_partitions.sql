@@ -72,6 +72,16 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('audit_partitions'));
     made := 0;
     moved := 0;
+    left_over := 0;
+    -- An empty default has no page (see below): usually nothing is to be done,
+    -- and nobody has to wait for it.
+    IF pg_relation_size('public.audit_events_default') = 0 AND NOT EXISTS (
+           SELECT FROM generate_series(0, least(months_ahead, 24)) AS n
+            WHERE to_regclass('public.' || app.audit_partition_of(
+                      (this_month + make_interval(months => n)) AT TIME ZONE 'UTC')) IS NULL) THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
     LOCK TABLE public.audit_events_default IN ACCESS EXCLUSIVE MODE;
     ALTER TABLE public.audit_events_default NO FORCE ROW LEVEL SECURITY;
     FOR starts IN
@@ -99,6 +109,9 @@ BEGIN
         moved := moved + of_month;
     END LOOP;
     left_over := (SELECT count(*) FROM public.audit_events_default);
+    IF left_over = 0 THEN
+        TRUNCATE public.audit_events_default;
+    END IF;
     ALTER TABLE public.audit_events_default FORCE ROW LEVEL SECURITY;
     RETURN NEXT;
 END

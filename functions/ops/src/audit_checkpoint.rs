@@ -19,8 +19,9 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{OpsConfig, clean_up::by_turns};
-use signer::Signer;
-use store::{CheckpointStore, Folder};
+pub(crate) use signer::Signer;
+pub(crate) use store::CheckpointStore;
+use store::Folder;
 
 /// How long one run goes on, of the fifteen minutes that the function has.
 pub(crate) const TIME: Duration = Duration::minutes(10);
@@ -45,6 +46,13 @@ impl CheckpointConfig {
         let kms_key_id = env.optional("AUDIT_CHECKPOINT_KMS_KEY_ID")?;
         let what = "the folder where checkpoints of the audit trail are kept";
         Some(Self { kms_key_id, folder: env.required("AUDIT_CHECKPOINT_FOLDER", what).into() })
+    }
+
+    /// Where they are kept, and what signs them: its key is published there.
+    pub(crate) async fn open(&self, start: &Start) -> Result<(Box<dyn CheckpointStore>, Signer), String> {
+        let store: Box<dyn CheckpointStore> = Box::new(Folder(self.folder.clone()));
+        let signer = Signer::ready(start, &self.kms_key_id, &*store).await?;
+        Ok((store, signer))
     }
 }
 
@@ -101,10 +109,9 @@ async fn all(
     ends_at: OffsetDateTime,
     done: &mut Done,
 ) -> Result<(), String> {
-    let store = Folder(config.folder.clone());
-    let signer = Signer::ready(start, &config.kms_key_id, &store).await?;
+    let (store, signer) = config.open(start).await?;
     let database = connect(start, as_owner).await?;
-    let mut run = Run { start, store: &store, signer, database, ends_at, done };
+    let mut run = Run { start, store: &*store, signer, database, ends_at, done };
     let tenants = run.database.tenants().await.map_err(|error| format!("the tenants cannot be listed: {error:?}"))?;
     // `nobody`, whose chain has what no tenant could be found for, is not on the list.
     let tenants = [tenants, vec![Uuid::nil()]].concat();
@@ -128,7 +135,7 @@ async fn all(
     Ok(())
 }
 
-async fn connect(start: &Start, as_owner: &DatabaseConfig) -> Result<Maintenance, String> {
+pub(crate) async fn connect(start: &Start, as_owner: &DatabaseConfig) -> Result<Maintenance, String> {
     let connected = Maintenance::connect(as_owner.clone(), start).await;
     connected.map_err(|error| format!("the owner cannot connect: {error:?}"))
 }
@@ -202,10 +209,15 @@ impl Run<'_> {
 }
 
 fn push(chain: &mut Chain, row: &AuditRow) -> Result<(), String> {
+    chain.push(&record(row)?).map_err(|fault| fault.to_string())
+}
+
+/// The record, as an export has it.
+pub(crate) fn record(row: &AuditRow) -> Result<Record<'_>, String> {
     let hash = |bytes: &[u8]| bytes.try_into().map(Hash).map_err(|_| "a hash is none".to_owned());
     let text = |text: &'_ Option<String>| text.clone().map(Into::into);
     let details = row.details.as_deref().map(serde_json::from_str::<&RawValue>);
-    let record = Record {
+    Ok(Record {
         version: row.version,
         tenant_id: row.tenant_id.as_str().into(),
         seq: u64::try_from(row.seq).unwrap_or_default(),
@@ -221,8 +233,7 @@ fn push(chain: &mut Chain, row: &AuditRow) -> Result<(), String> {
         details: details.transpose().map_err(|_| "its details are no JSON".to_owned())?,
         prev_hash: hash(&row.prev_hash)?,
         hash: hash(&row.hash)?,
-    };
-    chain.push(&record).map_err(|fault| fault.to_string())
+    })
 }
 
 #[cfg(test)]

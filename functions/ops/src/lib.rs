@@ -2,6 +2,7 @@
 //! answers with JSON.
 
 mod audit_checkpoint;
+mod audit_retention;
 mod clean_up;
 mod migrate;
 mod rotate_keys;
@@ -28,6 +29,8 @@ pub enum Action {
     CleanUp {},
     /// Signs how far each tenant's audit trail has come, and keeps that outside the database.
     AuditCheckpoint {},
+    /// Makes the months of the audit trail, and exports and drops those that are past their retention.
+    AuditRetention {},
     /// Does the next step of a rotation of the keys that sign access tokens.
     RotateKeys {
         /// Goes on with a rotation that was begun, but begins none.
@@ -64,6 +67,8 @@ pub struct OpsConfig {
     pub request_id: Option<String>,
     /// What signs checkpoints of the audit trail, and where they are kept.
     pub checkpoints: Option<CheckpointConfig>,
+    /// How many months the database keeps of the audit trail, at least.
+    pub audit_retention_months: u32,
 }
 
 impl Config for OpsConfig {
@@ -76,6 +81,7 @@ impl Config for OpsConfig {
             pepper_secret_id: env.optional("PASSWORD_PEPPER_SECRET_ID"),
             request_id: None,
             checkpoints: CheckpointConfig::read(env),
+            audit_retention_months: audit_retention::months(env),
         }
     }
 }
@@ -100,6 +106,9 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
         Action::ResumeTenant(resumption) => tenants::resume(start, config, resumption).await,
         Action::DeleteTenant(deletion) => tenants::delete(start, config, deletion, tenants::Limits::USUAL).await,
         Action::AuditCheckpoint {} => audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::TIME).await,
+        Action::AuditRetention {} => {
+            audit_retention::audit_retention(start, config, audit_retention::Limits::USUAL).await
+        }
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }
 }

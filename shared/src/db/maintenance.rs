@@ -96,7 +96,9 @@ impl Maintenance {
 }
 
 mod audit;
+mod retention;
 pub use audit::{AuditHead, AuditRow};
+pub use retention::{AuditPartition, MadePartitions};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::store::CheckpointStore;
 
 /// Signs checkpoints, and knows every key that ever did.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     key: Arc<dyn SigningKey>,
     /// All public keys.
     pub(super) keys: Keys,
@@ -34,7 +34,7 @@ impl Signer {
     }
 
     /// Signs how far the chain is proven.
-    pub(super) async fn sign(&self, chain: &Chain, now: OffsetDateTime) -> Result<Checkpoint, String> {
+    pub(crate) async fn sign(&self, chain: &Chain, now: OffsetDateTime) -> Result<Checkpoint, String> {
         let checkpoint = Checkpoint {
             tenant_id: chain.tenant().to_owned(),
             seq: chain.seq(),

@@ -21,6 +21,10 @@ pub(crate) trait CheckpointStore: Send + Sync {
     /// Keeps a checkpoint; it is there for good when this returns.
     fn put<'a>(&'a self, checkpoint: &'a Checkpoint) -> BoxFuture<'a, Result<(), String>>;
 
+    /// Keeps a part of a chain, under a name below `exports/`; it is there for
+    /// good when this returns, and once, however often it is kept.
+    fn put_export<'a>(&'a self, name: &'a str, lines: Vec<u8>) -> BoxFuture<'a, Result<(), String>>;
+
     /// The public keys, a JWKS; an empty one at first.
     fn keys(&self) -> BoxFuture<'_, Result<Value, String>>;
 
@@ -39,13 +43,18 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     fn write(&self, name: &str, content: &impl serde::Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_vec(content)?;
+        text.push(b'\n');
+        self.write_bytes(name, &text)
+    }
+
+    fn write_bytes(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let path = self.0.join(name);
         let folder = path.parent().unwrap_or(&self.0);
         fs::create_dir_all(folder)?;
         let aside = path.with_extension("part");
         let mut file = fs::File::create(&aside)?;
-        serde_json::to_writer(&file, content)?;
-        file.write_all(b"\n")?;
+        file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&aside, &path)?;
         fs::File::open(folder)?.sync_all()
@@ -87,6 +96,10 @@ impl CheckpointStore for Folder {
     fn put<'a>(&'a self, checkpoint: &'a Checkpoint) -> BoxFuture<'a, Result<(), String>> {
         let name = name(&checkpoint.tenant_id, checkpoint.seq);
         Box::pin(async move { self.write(&name, checkpoint).map_err(failed(&self.0)) })
+    }
+
+    fn put_export<'a>(&'a self, name: &'a str, lines: Vec<u8>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move { self.write_bytes(name, &lines).map_err(failed(&self.0)) })
     }
 
     fn keys(&self) -> BoxFuture<'_, Result<Value, String>> {
