@@ -8,7 +8,7 @@ use shared::{
 };
 use sqlx::{AssertSqlSafe, Executor, raw_sql};
 
-const TABLES: [&str; 2] = ["audit_events", "audit_heads"];
+const TABLES: [&str; 3] = ["audit_events", "audit_heads", "audit_anchors"];
 
 /// Two tenants with a refusal each in their trails.
 async fn start() -> (TestApp<App>, Member, Member) {
@@ -20,6 +20,8 @@ async fn start() -> (TestApp<App>, Member, Member) {
         let query = sqlx::query(sql).bind(member.tenant).bind(member.user).bind(member.session);
         query.execute(&mut app.superuser().await).await.unwrap();
     }
+    let anchors = "INSERT INTO audit_anchors SELECT tenant_id, seq, hash, at FROM audit_events";
+    app.superuser().await.execute(anchors).await.unwrap();
     (app, ada, eve)
 }
 

@@ -239,9 +239,7 @@ async fn l1_a_month_with_a_broken_chain_stays_and_so_do_those_after_it() {
     let done = ops.retain(SMALL).await.unwrap();
     assert_eq!((&done["broken"], &done["dropped"], &done["complete"]), (&json!(1), &json!(0), &json!(false)));
     assert_eq!((ops.exports(BETA).len(), ops.exports(ACME).len()), (0, 3), "nobody waits for BETA in its month");
-    let log = take_log();
-    let line = log.iter().find(|line| line["message"] == "an audit trail is broken and stays").unwrap();
-    assert!(line["cause"].as_str().unwrap().starts_with("first bad seq 2"), "{line}");
+    assert!(take_log().iter().any(|line| line["audit_retention_broken"] == 1));
     assert_eq!(ops.number("SELECT count(*) FROM audit_events").await, 49);
 }
 
