@@ -127,7 +127,8 @@ async fn all(start: &Start, config: OpsConfig, limits: Limits, done: &mut Done) 
         done.complete = true;
         return Ok(());
     }
-    let exports = config.checkpoints.ok_or("AUDIT_CHECKPOINT_KMS_KEY_ID is not set: no month is exported or dropped")?;
+    let exports =
+        config.checkpoints.ok_or("AUDIT_CHECKPOINT_KMS_KEY_ID is not set: no month is exported or dropped")?;
     let (store, signer) = exports.open(start).await?;
     let mut run = Run { start, store: &*store, signer, database, as_owner, limits, ends_at: now + limits.time, done };
     for month in months {

@@ -129,7 +129,9 @@ impl Action {
             Self::TenantsSuspend => changes(Tenant, "An operator suspended the organization: nobody of it is served."),
             Self::TenantsResume => changes(Tenant, "An operator resumed the organization."),
             Self::TenantsDelete => changes(Tenant, "An operator deleted the organization: its data key is gone."),
-            Self::TenantsPurge => changes(Tenant, "The last row of the deleted organization is gone, but for its trail."),
+            Self::TenantsPurge => {
+                changes(Tenant, "The last row of the deleted organization is gone, but for its trail.")
+            }
 
             Self::IdentityProvidersList => reads(Nothing, "The identity providers were listed."),
             Self::IdentityProvidersCreate => changes(IdentityProvider, "An identity provider was registered."),

@@ -312,7 +312,11 @@ async fn what_is_left_of_an_exported_chain_hangs_on_its_anchor() {
 async fn l1_a_chain_whose_beginning_is_gone_without_its_anchor_is_bad() {
     let (app, ada) = start(12).await;
     export_up_to(&app, 8).await;
-    change(&app, "CREATE TABLE kept_anchors AS SELECT * FROM audit_anchors; CREATE TABLE kept AS SELECT * FROM audit_events").await;
+    change(
+        &app,
+        "CREATE TABLE kept_anchors AS SELECT * FROM audit_anchors; CREATE TABLE kept AS SELECT * FROM audit_events",
+    )
+    .await;
     for (name, sql, bad) in [
         ("no anchor", "DELETE FROM audit_anchors", 1),
         ("an anchor of less", "DELETE FROM audit_anchors WHERE seq = 8", 6),

@@ -168,7 +168,11 @@ impl Ops {
 
     async fn all_is_exported_and_gone(&self) {
         assert_eq!(self.number("SELECT count(*) FROM audit_events").await, 7, "of ACME");
-        assert_eq!(self.number("SELECT count(*) FROM app.audit_partitions() WHERE ends_at <= now() - interval '72 months'").await, 0);
+        assert_eq!(
+            self.number("SELECT count(*) FROM app.audit_partitions() WHERE ends_at <= now() - interval '72 months'")
+                .await,
+            0
+        );
         let files = ["1-10", "11-20", "21-25", "26-35", "36-37"].map(|file| {
             let (first, last) = file.split_once('-').unwrap();
             format!("{first:0>20}-{last:0>20}.ndjson")
@@ -276,10 +280,12 @@ async fn t5_the_database_itself_drops_no_month_that_is_not_exported_or_not_over(
 #[tokio::test]
 async fn l3_what_is_recorded_in_a_month_that_nobody_made_is_there_and_moves_when_it_is_made() {
     let ops = Ops::start().await;
-    ops.sql("DO $$ DECLARE m record; BEGIN FOR m IN SELECT * FROM app.audit_partitions() WHERE ends_at > now() LOOP
+    ops.sql(
+        "DO $$ DECLARE m record; BEGIN FOR m IN SELECT * FROM app.audit_partitions() WHERE ends_at > now() LOOP
                  EXECUTE format('ALTER TABLE audit_events DETACH PARTITION %I; DROP TABLE %1$I', m.name);
-             END LOOP; END $$")
-        .await;
+             END LOOP; END $$",
+    )
+    .await;
     ops.sql(&format!("SELECT record('{ACME}', 0, 1)")).await;
     let append = "BEGIN; SELECT app.audit_append('todos.create', 'success', NULL, NULL, NULL, NULL, NULL, NULL)
                     FROM app.enter_tenant('00000000-0000-7000-8000-00000000000b'); COMMIT";
@@ -288,5 +294,8 @@ async fn l3_what_is_recorded_in_a_month_that_nobody_made_is_there_and_moves_when
     assert_eq!((made.moved, made.left_over), (48, 0));
     assert_eq!(ops.number("SELECT count(*) FROM audit_events_default").await, 0);
     ops.sql(append).await;
-    assert_eq!(ops.maintenance().await.make_audit_partitions(3).await.unwrap(), MadePartitions { made: 0, moved: 0, left_over: 0 });
+    assert_eq!(
+        ops.maintenance().await.make_audit_partitions(3).await.unwrap(),
+        MadePartitions { made: 0, moved: 0, left_over: 0 }
+    );
 }
