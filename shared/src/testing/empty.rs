@@ -31,8 +31,13 @@ impl EmptyDatabase {
         execute(&mut roles, format!("CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{password}'")).await;
         // What Postgres gives to a role that may create roles and did.
         let grant = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
-        execute(&mut roles, format!("GRANT tenantry_owner, tenantry_runtime, tenantry_maintenance TO {name} {grant}"))
-            .await;
+        execute(
+            &mut roles,
+            format!(
+                "GRANT tenantry_owner, tenantry_runtime, tenantry_maintenance, tenantry_operator TO {name} {grant}"
+            ),
+        )
+        .await;
         execute(&mut roles, format!("CREATE DATABASE {name} OWNER {name}")).await;
         Self { server, name, roles: Some(roles) }
     }
