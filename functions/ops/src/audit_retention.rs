@@ -29,13 +29,11 @@ const MONTHS_AHEAD: i32 = 3;
 /// `AUDIT_RETENTION_MONTHS`.
 pub(crate) fn months(env: &mut Environment<'_>) -> u32 {
     let Some(text) = env.optional("AUDIT_RETENTION_MONTHS") else { return DEFAULT_MONTHS };
-    match text.parse() {
-        Ok(months @ 1..=1200) => months,
-        _ => {
-            env.fault("AUDIT_RETENTION_MONTHS must be a number of months from 1 to 1200");
-            DEFAULT_MONTHS
-        }
+    if let Ok(months @ 1..=1200) = text.parse() {
+        return months;
     }
+    env.fault("AUDIT_RETENTION_MONTHS must be a number of months from 1 to 1200");
+    DEFAULT_MONTHS
 }
 
 /// What one run may do.

@@ -18,6 +18,7 @@ use shared::{
 pub use audit_checkpoint::CheckpointConfig;
 use rotate_keys::Mode;
 pub use rotate_keys::TokenKeysConfig;
+pub use tenants::{Admin, Deletion, NewTenant, Reason, Resumption, Suspension};
 
 /// An action, as an operator sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
