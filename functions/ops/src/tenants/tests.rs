@@ -83,7 +83,7 @@ impl Ops {
                   WHERE {key} IS DISTINCT FROM (SELECT id FROM tenants WHERE slug = '{except}')"
             );
             let text: String = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut superuser).await.unwrap();
-            rows.push_str(&format!("{table}\n{text}\n"));
+            rows.extend([&*table, "\n", &*text, "\n"]);
         }
         rows
     }
