@@ -130,7 +130,8 @@ SET CONSTRAINTS ALL IMMEDIATE;
 SELECT * FROM app.make_audit_partitions(3);
 
 GRANT SELECT ON audit_events TO tenantry_runtime;
-GRANT SELECT ON audit_events, audit_heads TO tenantry_maintenance;
+GRANT SELECT (version, tenant_id, seq, at, action, outcome, reason, actor_id, session_id, object_id, source_address,
+              request_id, details, prev_hash, hash) ON audit_events TO tenantry_maintenance;
 GRANT EXECUTE ON FUNCTION
     app.audit_partition_of(timestamptz), app.audit_partitions(), app.make_audit_partitions(integer)
     TO tenantry_maintenance;

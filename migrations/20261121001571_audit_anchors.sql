@@ -51,7 +51,7 @@ BEGIN
 END
 $$;
 
-GRANT SELECT ON audit_anchors TO tenantry_runtime, tenantry_maintenance;
-GRANT INSERT (tenant_id, seq, hash, at) ON audit_anchors TO tenantry_maintenance;
+GRANT SELECT ON audit_anchors TO tenantry_runtime;
+GRANT SELECT (tenant_id, seq, hash), INSERT (tenant_id, seq, hash, at) ON audit_anchors TO tenantry_maintenance;
 GRANT EXECUTE ON FUNCTION app.drop_audit_partition(text) TO tenantry_maintenance;
 RESET ROLE;

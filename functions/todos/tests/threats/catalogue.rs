@@ -130,9 +130,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     (
         "the maintenance role deletes what the clean-up deletes, and reads no more than that and the trail's keeping take",
         &[
-            "SELECT on audit_events",
             "SELECT on audit_heads",
-            "SELECT on audit_anchors",
             "DELETE on sessions",
             "DELETE on refresh_tokens",
             "DELETE on idempotency_keys",
