@@ -20,7 +20,7 @@ DENY      := .tools/cargo-deny-0.20.2
 OIDC      := tests/oidc-provider/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-oidc soak check format generate sqlx-prepare bench migrate rotate-keys build deploy invoke clean clean-data
+.PHONY: help run test test-browser test-oidc soak check format generate sqlx-prepare bench migrate rotate-keys audit-checkpoint audit-verify build deploy invoke clean clean-data
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,12 @@ migrate: .venv/installed ## Migrate the running development stack, or the databa
 
 rotate-keys: .venv/installed ## Do the next step of a rotation of the running stack's signing keys
 	@$(STACK) exec -- cargo run --quiet --bin ops -- '{"action":"rotate_keys"}'
+
+audit-checkpoint: .venv/installed ## Sign checkpoints of the running stack's audit trails, into .local/dev/checkpoints
+	@$(STACK) exec -- cargo run --quiet --bin ops -- '{"action":"audit_checkpoint"}'
+
+audit-verify: ## Hold an export of an audit trail against checkpoints: ARGS, or --help
+	@cargo run --quiet --release --package audit-verify -- $(or $(ARGS),--help)
 
 invoke: .venv/installed ## Send EVENT (events/*.json) to FUNCTION of the running stack
 	@cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port $(or $(PORT),9000) $(FUNCTION) --data-file $(EVENT)

@@ -102,7 +102,7 @@ class Provider:
         self.codes[code] = {"until": time.monotonic() + CODE_SECONDS, "sid": sid, "person": person,
                             "auth_time": int(time.time()), "asked": flask.request.args.to_dict()}
         answer = self.back({"code": code})
-        answer.set_cookie("session", sid, httponly=True, samesite="Lax")
+        answer.set_cookie("provider-session", sid, httponly=True, samesite="Lax")
         return answer
 
     def refused(self):
@@ -163,7 +163,7 @@ class Provider:
 
     def logout(self):
         """RP-Initiated Logout 1.0: whose session it is says the hint, or the browser."""
-        asked, sid = flask.request.args, flask.request.cookies.get("session")
+        asked, sid = flask.request.args, flask.request.cookies.get("provider-session")
         if hint := asked.get("id_token_hint"):
             try:
                 sid = jwt.decode(hint, self.key, algorithms=["ES256"]).claims.get("sid")
@@ -203,7 +203,7 @@ def new_key():
 
 
 def with_query(url, parameters):
-    return url + ("?" + urllib.parse.urlencode(parameters) if parameters else "")
+    return url + (("&" if "?" in url else "?") + urllib.parse.urlencode(parameters) if parameters else "")
 
 
 def base64url(data):

@@ -34,6 +34,8 @@ SECRETS = {"DATABASE_SECRET_ID": "database", "DATABASE_OWNER_SECRET_ID": "databa
            "CURSOR_KEY_SECRET_ID": "cursor-key"}
 # The KMS key that wraps the tenants' data keys.
 DATA_KEY_ALIAS = "alias/tenantry-local-data"
+# The KMS key that signs checkpoints of the audit trail.
+AUDIT_KEY_ALIAS = "alias/tenantry-local-audit"
 # What a developer may change, in the environment or in .env; all else belongs to the stack.
 FREE_SETTINGS = ("SIGNUP", "AUTH_RATE_LIMIT_PER_MINUTE", "MAX_SESSIONS_PER_USER", "FEDERATION_ALLOW_LOOPBACK",
                  "IDENTITY_PROVIDERS", "LOG_LEVEL", "METRICS_NAMESPACE", "REQUEST_TIMEOUT_MS")
@@ -50,6 +52,7 @@ def servers(state, pg_port, aws_port, durable):
             "DATABASE_HOST": "127.0.0.1", "DATABASE_PORT": str(pg_port), "DATABASE_NAME": "tenantry",
             "DATABASE_TLS": "disable",
             **{variable: f"tenantry/local/{name}" for variable, name in SECRETS.items()},
+            "AUDIT_SIGNING_KMS_KEY_ID": AUDIT_KEY_ALIAS, "AUDIT_CHECKPOINT_FOLDER": str(state / "checkpoints"),
             "DATA_KEY_ID": DATA_KEY_ALIAS, "FEDERATION_ALLOW_LOOPBACK": "on",
             "TOKEN_ISSUER": here("PORT") + "/api/v1", "TOKEN_AUDIENCE": "tenantry",
             "SIGNUP": "open", "ALLOWED_ORIGINS": allowed_origins(),
@@ -136,6 +139,7 @@ def start_aws(port, values):
     for name in SECRETS.values():
         client("secretsmanager").create_secret(Name=f"tenantry/local/{name}", SecretString=values[name])
     make_data_key(client("kms"), **json.loads(values["data-key"]))
+    make_audit_key(client("kms"))
 
 
 def make_data_key(kms, id, material):
@@ -150,11 +154,17 @@ def make_data_key(kms, id, material):
     kms.create_alias(AliasName=DATA_KEY_ALIAS, TargetKeyId=id)
 
 
+def make_audit_key(kms):
+    """Another one with each start, as after a rotation: the public keys of all stand beside the checkpoints."""
+    new = kms.create_key(Description="Tenantry audit checkpoints", KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    kms.create_alias(AliasName=AUDIT_KEY_ALIAS, TargetKeyId=new["KeyMetadata"]["KeyId"])
+
+
 def start_provider(state):
     """An OpenID provider, in a thread of this process."""
     values, api, issuer = local_secrets(state), here("PORT") + "/api/v1", here("OIDC_PORT")
     ours = f"{api}/auth/oidc/local"
-    client = Client("tenantry", values["oidc-client-secret"], f"{ours}/callback", f"{issuer}/",
+    client = Client("tenantry", values["oidc-client-secret"], f"{ours}/callback?tenant=demo", f"{issuer}/",
                     f"{ours}/backchannel-logout?tenant=demo", "tenantry-local")
     provider = Provider(issuer, json.loads(values["oidc-key"]), client)
     provider.serve(int(setting("OIDC_PORT")), api)

@@ -1,119 +1,145 @@
-//! A signed statement of how far a tenant's chain had come, kept outside the
-//! database.
+//! A checkpoint: what the head of a chain was at a time, signed.
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::{At, Hash, Keys, field, record::decimal};
+use crate::{
+    Hash,
+    field::{put, put_number},
+    hex, instant,
+};
 
-/// What the signed bytes begin with: no other signature of the key passes for
-/// a checkpoint's.
-const PURPOSE: &str = "tenantry audit checkpoint 1";
+/// The form that is signed and written; another one gets another number.
+const VERSION: u8 = 1;
 
-/// A checkpoint, as its JSON has it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+/// Stands first in what is signed, so that no signature for another purpose
+/// is one for this.
+const LABEL: &str = "tenantry audit checkpoint 1";
+
+/// The head of a tenant's chain at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The chain's tenant: a UUID in lower-case text form.
+    /// Whose chain, in lower-case text.
     pub tenant_id: String,
-    /// The chain's last record at that time.
-    pub seq: u64,
-    /// That record's hash.
+    /// The last record.
+    pub seq: i64,
+    /// Its hash.
     pub hash: Hash,
-    /// When it was signed.
-    pub at: At,
-    /// The key's id.
+    /// When it was signed: microseconds since 1970.
+    pub time_micros: i64,
+    /// The thumbprint (RFC 7638) of the key that signs it.
     pub kid: String,
-    /// ECDSA on P-256 with SHA-256: r and s, base64url without padding.
-    pub signature: String,
 }
 
-/// A checkpoint that proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CheckpointFault {
-    /// The signature is not the key's.
-    #[error("the checkpoint at seq {0} has a bad signature")]
-    Signature(u64),
-    /// The key is not among the public keys.
-    #[error("the checkpoint at seq {0} is signed by the unknown key {1}")]
-    Kid(u64, String),
-    /// Two checkpoints have different hashes for one record.
-    #[error("two checkpoints at seq {0} contradict each other")]
-    Contradiction(u64),
+/// A checkpoint with its signature, which was not checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    /// What is signed.
+    pub checkpoint: Checkpoint,
+    /// ECDSA on P-256 with SHA-256: r || s, of 32 bytes each (RFC 7518, 3.4).
+    pub signature: Vec<u8>,
+}
+
+/// As it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u8,
+    tenant_id: String,
+    seq: i64,
+    hash: String,
+    time: String,
+    kid: String,
+    signature: String,
 }
 
 impl Checkpoint {
-    /// What is signed: the purpose, tenant, seq, hash, time in microseconds
-    /// since 1970 and key id, each with its length before it.
+    /// The bytes that are signed: `field` of a label, tenant, seq, hash in
+    /// hexadecimal, microseconds and kid (docs/AUDIT.md).
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        let mut form = Vec::with_capacity(256);
-        field(&mut form, Some(PURPOSE));
-        field(&mut form, Some(&self.tenant_id));
-        decimal(&mut form, i128::from(self.seq));
-        field(&mut form, Some(&self.hash.to_string()));
-        decimal(&mut form, i128::from(self.at.0));
-        field(&mut form, Some(&self.kid));
-        form
-    }
-
-    /// The same checkpoint with this signature (r and s).
-    #[must_use]
-    pub fn signed(self, signature: &[u8]) -> Self {
-        Self { signature: BASE64.encode(signature), ..self }
-    }
-
-    /// Checks the signature.
-    ///
-    /// # Errors
-    /// The key is unknown, or the signature is not its own.
-    pub fn check(&self, keys: &Keys) -> Result<(), CheckpointFault> {
-        let signature = BASE64.decode(&self.signature).unwrap_or_default();
-        match keys.verify(&self.kid, &self.signed_bytes(), &signature) {
-            None => Err(CheckpointFault::Kid(self.seq, self.kid.clone())),
-            Some(false) => Err(CheckpointFault::Signature(self.seq)),
-            Some(true) => Ok(()),
-        }
+        let mut bytes = Vec::with_capacity(256);
+        put(&mut bytes, Some(LABEL));
+        put(&mut bytes, Some(&self.tenant_id));
+        put_number(&mut bytes, self.seq);
+        put(&mut bytes, Some(&hex::encode(&self.hash)));
+        put_number(&mut bytes, self.time_micros);
+        put(&mut bytes, Some(&self.kid));
+        bytes
     }
 }
 
-/// One tenant's checkpoints, checked, in the order of their records.
-#[derive(Debug, Default)]
-pub struct Anchors(Vec<(u64, Hash)>);
+impl SignedCheckpoint {
+    /// Reads one as it is written; none where it is no checkpoint.
+    #[must_use]
+    pub fn read(json: &[u8]) -> Option<Self> {
+        let written: Written =
+            serde_json::from_slice(json).ok().filter(|written: &Written| written.version == VERSION)?;
+        Some(Self {
+            checkpoint: Checkpoint {
+                tenant_id: written.tenant_id,
+                seq: written.seq,
+                hash: hex::decode(&written.hash)?,
+                time_micros: instant::parse(&written.time)?,
+                kid: written.kid,
+            },
+            signature: URL_SAFE_NO_PAD.decode(written.signature).ok()?,
+        })
+    }
 
-impl Anchors {
-    /// Checks those that are of `tenant`; others are left out.
-    ///
-    /// # Errors
-    /// One of them proves nothing, or contradicts another.
-    pub fn of<'a>(
-        tenant: &str,
-        checkpoints: impl IntoIterator<Item = &'a Checkpoint>,
-        keys: &Keys,
-    ) -> Result<Self, CheckpointFault> {
-        let mut anchors = Vec::new();
-        for checkpoint in checkpoints.into_iter().filter(|checkpoint| checkpoint.tenant_id == tenant) {
-            checkpoint.check(keys)?;
-            anchors.push((checkpoint.seq, checkpoint.hash));
-        }
-        anchors.sort_unstable_by_key(|(seq, hash)| (*seq, hash.0));
-        anchors.dedup();
-        match anchors.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            Some(pair) => Err(CheckpointFault::Contradiction(pair[0].0)),
-            None => Ok(Self(anchors)),
+    /// As it is written: one line of JSON; none where its time is of no year
+    /// with four digits.
+    #[must_use]
+    pub fn to_json(&self) -> Option<String> {
+        let Checkpoint { tenant_id, seq, hash, time_micros, kid } = self.checkpoint.clone();
+        let written = Written {
+            version: VERSION,
+            tenant_id,
+            seq,
+            hash: hex::encode(&hash),
+            time: instant::text(time_micros)?,
+            kid,
+            signature: URL_SAFE_NO_PAD.encode(&self.signature),
+        };
+        serde_json::to_string(&written).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed() -> SignedCheckpoint {
+        let checkpoint =
+            Checkpoint { tenant_id: "0193".into(), seq: 7, hash: [0xab; 32], time_micros: 1_000_000, kid: "k".into() };
+        SignedCheckpoint { checkpoint, signature: vec![7; 64] }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let json = signed().to_json().unwrap();
+        assert!(json.starts_with(r#"{"version":1,"tenant_id":"0193","seq":7,"hash":"abab"#), "{json}");
+        assert_eq!(SignedCheckpoint::read(json.as_bytes()), Some(signed()));
+        for (part, other) in
+            [(r#""version":1"#, r#""version":2"#), ("abab", "ABab"), ("T00:", "t00:"), ("{", "{\"x\":1,")]
+        {
+            assert_eq!(SignedCheckpoint::read(json.replacen(part, other, 1).as_bytes()), None, "{other}");
         }
     }
 
-    /// The hash that a checkpoint has for the record `seq`.
-    #[must_use]
-    pub fn at(&self, seq: u64) -> Option<Hash> {
-        let found = self.0.binary_search_by_key(&seq, |(seq, _)| *seq).ok()?;
-        Some(self.0[found].1)
-    }
-
-    /// The last record that is anchored, and its hash.
-    #[must_use]
-    pub fn last(&self) -> Option<(u64, Hash)> {
-        self.0.last().copied()
+    #[test]
+    fn every_part_is_signed() {
+        let Checkpoint { tenant_id, seq, hash, time_micros, kid } = signed().checkpoint;
+        let checkpoint = || signed().checkpoint;
+        for other in [
+            Checkpoint { tenant_id: format!("{tenant_id}7"), seq: 0, ..checkpoint() },
+            Checkpoint { tenant_id: format!("{tenant_id}0"), ..checkpoint() },
+            Checkpoint { seq: seq + 1, ..checkpoint() },
+            Checkpoint { hash: hash.map(|byte| byte ^ 1), ..checkpoint() },
+            Checkpoint { time_micros: time_micros + 1, ..checkpoint() },
+            Checkpoint { kid: format!("{kid}k"), ..checkpoint() },
+        ] {
+            assert_ne!(other.signed_bytes(), checkpoint().signed_bytes(), "{other:?}");
+        }
     }
 }

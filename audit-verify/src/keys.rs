@@ -1,74 +1,99 @@
-//! The public keys of checkpoints: a JWKS (RFC 7517) of P-256 keys.
+//! The public keys that are trusted: JWK Sets (RFC 7517, 5) of P-256 keys.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-/// Public keys by their ids.
-#[derive(Debug, Default)]
-pub struct Keys(HashMap<String, Vec<u8>>);
+use crate::SignedCheckpoint;
 
-/// A key set that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFault {
-    /// Not a JWKS.
-    #[error("it is no JWKS: {0}")]
-    Unreadable(#[from] serde_json::Error),
-    /// A key of another kind, or with coordinates of another length.
-    #[error("key {0} is no EC key on P-256")]
-    Kind(String),
-    /// Two keys that differ have one id.
-    #[error("two keys are called {0}")]
-    Twice(String),
+/// A public key on P-256: its point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    x: [u8; 32],
+    y: [u8; 32],
 }
+
+/// The keys, each under its thumbprint.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(BTreeMap<String, Key>);
 
 #[derive(Deserialize)]
 struct Set {
-    keys: Vec<Key>,
+    keys: Vec<Member>,
 }
 
 #[derive(Deserialize)]
-struct Key {
-    kid: String,
+struct Member {
     kty: String,
-    #[serde(default)]
-    crv: String,
-    #[serde(default)]
-    x: String,
-    #[serde(default)]
-    y: String,
+    crv: Option<String>,
+    kid: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+}
+
+impl Key {
+    /// The thumbprint (RFC 7638).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, encode(&self.x), encode(&self.y));
+        encode(digest(&SHA256, members.as_bytes()).as_ref())
+    }
+
+    fn has_signed(&self, signed: &SignedCheckpoint) -> bool {
+        let point = [&[0x04], &self.x[..], &self.y[..]].concat();
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+        key.verify(&signed.checkpoint.signed_bytes(), &signed.signature).is_ok()
+    }
 }
 
 impl Keys {
-    /// Reads a JWKS.
+    /// Adds the keys of a set. Those of other kinds are passed over.
     ///
     /// # Errors
-    /// It is none, or has a key that signs no checkpoints.
-    pub fn of_jwks(jwks: &[u8]) -> Result<Self, KeyFault> {
-        let mut keys = HashMap::new();
-        for key in serde_json::from_slice::<Set>(jwks)?.keys {
-            let coordinates = (BASE64.decode(&key.x), BASE64.decode(&key.y));
-            let ((Ok(x), Ok(y)), "EC", "P-256") = (coordinates, &*key.kty, &*key.crv) else {
-                return Err(KeyFault::Kind(key.kid));
+    /// Says what of the set is unreadable, or which key has a `kid` that is
+    /// not its thumbprint.
+    pub fn add_set(&mut self, json: &[u8]) -> Result<(), String> {
+        let set: Set = serde_json::from_slice(json).map_err(|error| format!("no JWK Set: {error}"))?;
+        for member in set.keys {
+            if member.kty != "EC" || member.crv.as_deref() != Some("P-256") {
+                continue;
+            }
+            let coordinate = |text: Option<String>| URL_SAFE_NO_PAD.decode(text?).ok()?.try_into().ok();
+            let (Some(x), Some(y)) = (coordinate(member.x), coordinate(member.y)) else {
+                return Err("a P-256 key has no point".into());
             };
-            if (x.len(), y.len()) != (32, 32) {
-                return Err(KeyFault::Kind(key.kid));
+            let key = Key { x, y };
+            let thumbprint = key.thumbprint();
+            if member.kid.as_ref().is_some_and(|kid| *kid != thumbprint) {
+                return Err(format!("the kid of a key is not its thumbprint, which is {thumbprint}"));
             }
-            // SEC 1, 2.3.3: an uncompressed point.
-            let point = [&[4], &*x, &*y].concat();
-            if keys.insert(key.kid.clone(), point.clone()).is_some_and(|other| other != point) {
-                return Err(KeyFault::Twice(key.kid));
-            }
+            self.0.insert(thumbprint, key);
         }
-        Ok(Self(keys))
+        Ok(())
     }
 
-    /// Whether `signature` (r and s) is the key's for `message`; none where no
-    /// key has this id.
-    pub(crate) fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.0.get(kid)?);
-        Some(key.verify(message, signature).is_ok())
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the key that a checkpoint names has signed it; none where it is
+    /// not among these.
+    #[must_use]
+    pub fn check(&self, signed: &SignedCheckpoint) -> Option<bool> {
+        self.0.get(&signed.checkpoint.kid).map(|key| key.has_signed(signed))
     }
 }

@@ -12,10 +12,12 @@
 
 mod catalogue;
 mod details;
+mod link;
 mod words;
 
 pub use catalogue::{Effect, Entry, Object};
 pub use details::{Detail, Details, DetailsKind, given};
+pub use link::Link;
 pub use words::{LogoutScope, ProviderField, TodoField, UserField};
 
 use serde::Deserialize;
@@ -90,6 +92,7 @@ actions! {
     AuditEvents = "audit.events";
     AuditVerify = "audit.verify";
     AuditExport = "audit.export";
+    AuditCheckpoints = "audit.checkpoints";
     TodosList = "todos.list";
     TodosCreate = "todos.create";
     TodosRead = "todos.read";

@@ -20,13 +20,31 @@ pub(crate) async fn settings(plaintext: bool) -> SdkConfig {
     let http = if plaintext {
         Builder::new().build_http()
     } else {
-        let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
         let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        match TlsContext::builder().with_trust_store(roots).build() {
-            Ok(context) => builder.tls_context(context).build_https(),
-            Err(_) => builder.build_https(),
+        match amazon() {
+            Some(context) => builder.tls_context(context).build_https(),
+            None => builder.build_https(),
         }
     };
     let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
+}
+
+/// What a request of our own making goes by: no client of a service does it.
+#[cfg(feature = "checkpoints")]
+pub(crate) fn connector(plaintext: bool) -> aws_smithy_http_client::Connector {
+    let builder = aws_smithy_http_client::Connector::builder();
+    if plaintext {
+        return builder.build_http();
+    }
+    let builder = builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    match amazon() {
+        Some(context) => builder.tls_context(context).build(),
+        None => builder.build(),
+    }
+}
+
+fn amazon() -> Option<TlsContext> {
+    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    TlsContext::builder().with_trust_store(roots).build().ok()
 }

@@ -21,6 +21,8 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 mod aws;
+#[cfg(feature = "checkpoints")]
+pub mod checkpoints;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "kms")]

@@ -87,7 +87,7 @@ async fn start(database: &TestDatabase, everyones: &Everyones) -> Result<Vec<Pro
         "name": "everyones",
         "issuer": everyones.provider.issuer(),
         "audiences": ["api"],
-        "client_id": "api",
+        "client_id": "client",
         "tenant_claim": "tenant_id",
         "default_role": "viewer",
         "jit_provisioning": true,

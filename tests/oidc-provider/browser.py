@@ -1,6 +1,5 @@
 """A browser without a screen: it keeps cookies, follows redirects and submits forms."""
 
-import http.cookiejar
 import re
 import urllib.parse
 from html.parser import HTMLParser
@@ -8,27 +7,25 @@ from html.parser import HTMLParser
 import requests  # from .venv
 
 
-class Loopback(http.cookiejar.DefaultCookiePolicy):
-    """Secure cookies travel on loopback too, as in Chromium and Firefox."""
-
-    def return_ok_secure(self, cookie, request):
-        return True
-
-
 class Browser:
     def __init__(self):
         self.session = requests.Session()
-        self.session.cookies.set_policy(Loopback())
+
+    def request(self, method, url, **options):
+        answer = self.session.request(method, url, allow_redirects=False, timeout=20, **options)
+        for cookie in self.session.cookies:
+            cookie.secure = False  # they travel on loopback too, as in Chromium
+        return answer
 
     def get(self, url, until=None):
         """The answer at the end of the redirects, or the URL that begins with `until`, which is not opened."""
-        return self.follow(self.session.get(url, allow_redirects=False, timeout=20), until)
+        return self.follow(self.request("GET", url), until)
 
     def submit(self, page, until=None, **fields):
         """Fills the page's form in and sends it."""
         form = Form(page.text)
         url = urllib.parse.urljoin(page.url, form.action)
-        return self.follow(self.session.post(url, form.fields | fields, allow_redirects=False, timeout=20), until)
+        return self.follow(self.request("POST", url, data=form.fields | fields), until)
 
     def follow(self, answer, until):
         for _ in range(20):
@@ -37,7 +34,7 @@ class Browser:
             url = urllib.parse.urljoin(answer.url, answer.headers["location"])
             if until and url.startswith(until):
                 return url
-            answer = self.session.get(url, allow_redirects=False, timeout=20)
+            answer = self.request("GET", url)
         raise AssertionError(f"redirects without end: {answer.url}")
 
 

@@ -56,7 +56,7 @@ class Flow:
         settings = {
             "port": port, "algorithm": cls.algorithm, "audience": AUDIENCE,
             "clients": [
-                {"client_id": "tenantry", "client_secret": cls.secret, "redirect_uris": [f"{ours}/callback"],
+                {"client_id": "tenantry", "client_secret": cls.secret, "redirect_uris": [f"{ours}/callback?tenant=demo"],
                  "post_logout_redirect_uris": [BACK], "backchannel_logout_uri": f"{ours}/backchannel-logout?tenant=demo",
                  "backchannel_logout_session_required": True},
                 {"client_id": "script", "token_endpoint_auth_method": "none", "redirect_uris": [cls.callback],
@@ -96,7 +96,7 @@ class Flow:
         return page if isinstance(page, str) else browser.submit(page, until=until)  # consent, the first time
 
     def refreshed(self, browser):
-        answer = browser.session.post(f"{API}/auth/refresh", headers={"Origin": APP}, timeout=20)
+        answer = browser.request("POST", f"{API}/auth/refresh", headers={"Origin": APP})
         self.assertEqual(answer.status_code, 200, answer.text)
         return answer.json()["access_token"]
 
@@ -152,7 +152,7 @@ class Flow:
     def test_a_sign_out_leads_to_the_providers_own(self):
         browser = Browser()
         _, token = self.sign_in(browser, "ada")
-        answer = browser.session.post(f"{API}/auth/logout", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        answer = browser.request("POST", f"{API}/auth/logout", headers={"Authorization": f"Bearer {token}"})
         self.assertEqual(answer.status_code, 204, answer.text)
         self.assertEqual(self.me(token)[1]["error"]["code"], "AUTH_006")
         target = link(answer, "end-session")

@@ -41,6 +41,6 @@ const provider = new Provider(issuer, {
 });
 
 for (const failure of ["server_error", "backchannel.error", "authorization.error", "grant.error"]) {
-  provider.on(failure, (...details) => console.error(failure, details.at(-1)));
+  provider.on(failure, (_, error) => console.error(`${failure}: ${error.error_description ?? error.message}`));
 }
 provider.listen(port, "127.0.0.1", () => console.log(`ready ${issuer}`));

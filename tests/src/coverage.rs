@@ -5,6 +5,7 @@
 //! event that does what the route is for.
 
 mod cases;
+mod sign_in;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -16,7 +17,7 @@ use shared::{
     audit::Action,
     auth::Role,
     clock::Clock,
-    testing::{Answer, ClosedPort, Event, TestApp, TestDatabase, TestKeys},
+    testing::{Answer, ClosedPort, Event, TestApp, TestDatabase, TestIssuer, TestKeys},
 };
 use uuid::Uuid;
 
@@ -31,9 +32,12 @@ const PASSWORD: &str = "nine-quiet-otters-row-north";
 struct Functions {
     audit: TestApp<App>,
     auth: TestApp<auth::Auth>,
+    oidc: TestApp<oidc::Oidc>,
     tenants: TestApp<tenants::Tenants>,
     todos: TestApp<todos::Todos>,
     users: TestApp<users::Users>,
+    /// A provider that signs people in.
+    idp: TestIssuer,
     /// Where nobody answers: an identity provider that is asked to no avail.
     nobody: ClosedPort,
 }
@@ -53,9 +57,11 @@ impl Functions {
         Self {
             audit: TestApp::start_with(audit::routes(), database.clone(), keys.clone(), &settings).await,
             auth: TestApp::start_with(auth::routes(), database.clone(), keys.clone(), &settings).await,
+            oidc: TestApp::start_with(oidc::routes(), database.clone(), keys.clone(), &settings).await,
             tenants: TestApp::start_with(tenants::routes(), database.clone(), keys.clone(), &settings).await,
             todos: TestApp::start_with(todos::routes(), database.clone(), keys.clone(), &settings).await,
             users: TestApp::start_with(users::routes(), database, keys, &settings).await,
+            idp: TestIssuer::start("ES256"),
             nobody: ClosedPort::take(),
         }
     }
@@ -64,6 +70,7 @@ impl Functions {
         match group {
             "audit" => self.audit.send(event).await,
             "auth" => self.auth.send(event).await,
+            "oidc" => self.oidc.send(event).await,
             "tenants" => self.tenants.send(event).await,
             "todos" => self.todos.send(event).await,
             "users" => self.users.send(event).await,
@@ -81,7 +88,7 @@ impl Functions {
     /// A new one. `auth` needs an account; to the others a session is enough.
     async fn admin(&self, group: &str) -> Admin {
         let slug = format!("acme-{}", self.auth.clock.new_id().simple());
-        if group != "auth" {
+        if !["auth", "oidc"].contains(&group) {
             let member = self.auth.tenant(&slug).await;
             return Admin { slug, tenant: member.tenant, access: member.token, refresh: String::new() };
         }

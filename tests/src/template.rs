@@ -16,7 +16,11 @@ const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
 fn events(kind: &str, properties: [&str; 2]) -> Vec<(String, [String; 2])> {
     let text = file("template.yaml");
     let documents = Yaml::load_from_str(&text).unwrap();
-    let text = |node: &Yaml<'_>| node.as_str().unwrap().to_owned();
+    // What `!Sub` fills in stays as it is written.
+    let text = |node: &Yaml<'_>| match node {
+        Yaml::Tagged(_, inner) => inner.as_str().unwrap().to_owned(),
+        node => node.as_str().unwrap().to_owned(),
+    };
     let mut found = Vec::new();
     for resource in documents[0]["Resources"].as_mapping().unwrap().values() {
         if resource["Type"].as_str() != Some("AWS::Serverless::Function") {
@@ -57,10 +61,12 @@ fn schedules_clean_up_keep_the_trail_and_go_on_with_a_rotation() {
     started.sort();
     let go_on = ops::Action::RotateKeys { only_continue: true, force: false, next_kms_key_id: None };
     let clean_up = ops::Action::CleanUp {};
+    let checkpoint = ops::Action::AuditCheckpoint {};
     let retention = ops::Action::AuditRetention {};
     assert_eq!(
         started,
         [
+            ("ops", "rate(${AuditCheckpointMinutes} minutes)", format!("{checkpoint:?}")),
             ("ops", "rate(1 day)", format!("{retention:?}")),
             ("ops", "rate(1 hour)", format!("{clean_up:?}")),
             ("ops", "rate(10 minutes)", format!("{go_on:?}")),

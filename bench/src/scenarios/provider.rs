@@ -117,7 +117,7 @@ impl Everyones {
             "name": "everyones",
             "issuer": self.provider.issuer(),
             "audiences": ["api"],
-            "client_id": "api",
+            "client_id": "client",
             "tenant_claim": "tenant_id",
             "default_role": "viewer",
             "jit_provisioning": true,

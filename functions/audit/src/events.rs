@@ -10,7 +10,10 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::record::Record;
+use crate::{
+    record::Record,
+    seq::{id, seq},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,16 +91,6 @@ pub(crate) async fn events(
     };
     let rows = db.fetch_all(query).await?;
     Ok(cursors.page(&caller, filter.limit, rows, uri, |record| id(record.seq)))
-}
-
-/// A seq as the id that a cursor points behind.
-fn id(seq: i64) -> Uuid {
-    Uuid::from_u64_pair(0, seq.unsigned_abs())
-}
-
-/// The seq of such an id.
-fn seq(id: Uuid) -> i64 {
-    i64::try_from(id.as_u64_pair().1).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

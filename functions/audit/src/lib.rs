@@ -1,6 +1,6 @@
 //! The caller's tenant's audit trail: searched, verified, taken out.
 
-mod chain;
+mod checkpoints;
 mod events;
 mod export;
 mod record;
@@ -20,4 +20,5 @@ pub fn routes() -> Routes<App> {
         .route(Method::GET, "/api/v1/audit/events", read, Action::AuditEvents, events::events)
         .route(Method::GET, "/api/v1/audit/verify", read, Action::AuditVerify, verify::verify)
         .route(Method::GET, "/api/v1/audit/export", read, Action::AuditExport, export::export)
+        .route(Method::GET, "/api/v1/audit/checkpoints", read, Action::AuditCheckpoints, checkpoints::checkpoints)
 }

@@ -1,19 +1,17 @@
 //! `GET /api/v1/audit/verify`
 
+use audit_verify::{BadSeq, Chain, NOTHING};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::{
     Caller, Db, Error, Result,
+    audit::Link,
     clock::SharedClock,
     extract::{Json, Query},
 };
 use time::Duration;
 
-use crate::{
-    chain::{BadSeq, Chain, Hash, Link, NOTHING},
-    record::hex,
-    seq::Seq,
-};
+use crate::{record::hex, seq::Seq};
 
 /// How many records are held at a time.
 const BATCH: usize = 1_000;
@@ -54,7 +52,7 @@ pub(crate) struct Verified {
 struct Head {
     seq: i64,
     #[serde(serialize_with = "hex")]
-    hash: Hash,
+    hash: Vec<u8>,
 }
 
 /// Recomputes the tenant's chain, or a part of it, batch by batch. What is
@@ -89,32 +87,34 @@ pub(crate) async fn verify(
         let (head, anchor) = (head.clone(), anchor.clone());
         Ok(Json(Verified { valid: bad.is_none(), checked, head, anchor, first_bad_seq, next_seq }))
     };
-    let Some(hash) = before else { return found(0, Some(BadSeq(from - 1)), None) };
-    let mut chain = Chain { next_seq: from, hash };
+    let Some(hash) = before.and_then(|hash| hash.try_into().ok()) else {
+        return found(0, Some(BadSeq(from - 1)), None);
+    };
+    let mut chain = Chain::before(from, hash);
     loop {
         let links = links(&db, &caller, &chain, to).await?;
         let may_be_more = links.len() == BATCH;
-        let known = links.first().is_some_and(|link| chain.next_seq > 1 && link.seq == chain.next_seq - 1);
+        let known = links.first().is_some_and(|link| chain.next_seq() > 1 && link.seq == chain.next_seq() - 1);
         for link in links.iter().skip(usize::from(known)) {
-            if let Err(bad) = chain.extend(link) {
-                return found(chain.next_seq - from, Some(bad), None);
+            if let Err(bad) = link.follow(&mut chain) {
+                return found(chain.next_seq() - from, Some(bad), None);
             }
         }
         if !may_be_more {
             break;
         }
-        if chain.next_seq <= to && clock.now() >= until {
-            return found(chain.next_seq - from, None, Some(chain.next_seq));
+        if chain.next_seq() <= to && clock.now() >= until {
+            return found(chain.next_seq() - from, None, Some(chain.next_seq()));
         }
     }
-    let checked = chain.next_seq - from;
+    let checked = chain.next_seq() - from;
     let bad = match () {
         // A tail was cut off: the head is ahead of what there is.
-        () if chain.next_seq <= to => Some(BadSeq(chain.next_seq)),
+        () if chain.next_seq() <= to => Some(BadSeq(chain.next_seq())),
         // What comes after was asked for by nobody.
         () if to < head.seq => None,
         // The last record was made anew, hash and all.
-        () if chain.hash != head.hash => Some(BadSeq(head.seq.max(1))),
+        () if chain.hash()[..] != head.hash => Some(BadSeq(head.seq.max(1))),
         // Something was put in behind the end.
         () if last > head.seq => Some(BadSeq(head.seq + 1)),
         () => None,
@@ -131,7 +131,7 @@ struct End {
     anchor: Option<Head>,
     /// The hash before the first record that is asked for; none where the
     /// record that has it is missing.
-    before: Option<Hash>,
+    before: Option<Vec<u8>>,
 }
 
 async fn end(db: &Db, caller: &Caller, from: i64) -> Result<End> {
@@ -170,7 +170,7 @@ async fn end(db: &Db, caller: &Caller, from: i64) -> Result<End> {
 /// The next records, after the last one that was checked: that one again, since
 /// a second one of its number would stand behind it.
 async fn links(db: &Db, caller: &Caller, chain: &Chain, to: i64) -> Result<Vec<Link>> {
-    let from = if chain.next_seq == 1 { i64::MIN } else { chain.next_seq - 1 };
+    let from = if chain.next_seq() == 1 { i64::MIN } else { chain.next_seq() - 1 };
     db.fetch_all(|| {
         sqlx::query_as!(
             Link,

@@ -8,7 +8,7 @@ use shared::{
 };
 use sqlx::{AssertSqlSafe, Executor, raw_sql};
 
-const TABLES: [&str; 3] = ["audit_events", "audit_heads", "audit_anchors"];
+const TABLES: [&str; 4] = ["audit_events", "audit_heads", "audit_checkpoints", "audit_anchors"];
 
 /// Two tenants with a refusal each in their trails.
 async fn start() -> (TestApp<App>, Member, Member) {
@@ -19,6 +19,8 @@ async fn start() -> (TestApp<App>, Member, Member) {
                      FROM app.enter_tenant($1)";
         let query = sqlx::query(sql).bind(member.tenant).bind(member.user).bind(member.session);
         query.execute(&mut app.superuser().await).await.unwrap();
+        let sql = "INSERT INTO audit_checkpoints SELECT $1, 1, sha256('a'), now(), 'key', sha256('b') || sha256('c')";
+        sqlx::query(sql).bind(member.tenant).execute(&mut app.superuser().await).await.unwrap();
     }
     let anchors = "INSERT INTO audit_anchors SELECT tenant_id, seq, hash, at FROM audit_events";
     app.superuser().await.execute(anchors).await.unwrap();
@@ -33,11 +35,11 @@ async fn get(app: &TestApp<App>, member: &Member, target: &str) -> Value {
         return text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
     }
     let body = answer.json();
-    if target == "events" { body["items"].clone() } else { body }
+    if ["events", "checkpoints"].contains(&target) { body["items"].clone() } else { body }
 }
 
 async fn sees_its_own_alone(app: &TestApp<App>, member: &Member, what: &str) {
-    for target in ["events", "export"] {
+    for target in ["events", "export", "checkpoints"] {
         let records = get(app, member, target).await;
         let records = records.as_array().unwrap();
         assert!(!records.is_empty(), "{what}: {target}");

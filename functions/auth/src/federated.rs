@@ -57,6 +57,28 @@ async fn signing_out_ends_the_session_of_a_providers_token() {
     assert_eq!(me(&world.app, &two).await, "AUTH_006");
 }
 
+/// A change of role ends the sessions of providers' tokens so that they may
+/// begin others. Who then signs out everywhere is out with those too.
+#[tokio::test]
+async fn signing_out_everywhere_takes_the_sessions_that_a_change_of_role_had_ended() {
+    for scope in ["global", "others"] {
+        let world = world().await;
+        let (one, two) = (world.token(&json!({ "sid": "one" })), world.token(&json!({ "sid": "two" })));
+        for token in [&one, &two] {
+            assert_eq!(me(&world.app, token).await, "none");
+        }
+        let superseded = "UPDATE sessions SET superseded = true, ended_at = now() WHERE bearer_key IS NOT NULL";
+        sqlx::query(superseded).execute(&mut world.app.superuser().await).await.unwrap();
+        assert_eq!((&*me(&world.app, &two).await, &*me(&world.app, &two).await), ("AUTH_006", "none"));
+        let logout = Event::post(&format!("/api/v1/auth/logout?scope={scope}"), &Value::Null).bearer(&two);
+        assert_eq!(world.app.send(logout).await.status, 204);
+        for _ in 0..2 {
+            assert_eq!(me(&world.app, &one).await, "AUTH_006", "{scope}");
+        }
+        assert_eq!(me(&world.app, &two).await, if scope == "global" { "AUTH_006" } else { "none" });
+    }
+}
+
 #[tokio::test]
 async fn the_list_shows_the_session_and_one_can_be_ended_from_another() {
     let world = world().await;

@@ -50,7 +50,7 @@ pub(crate) async fn logout(
     let logged_out = sqlx::query!(
         r#"WITH others AS (
                -- First, since it locks the user's row: two that end several would run into each other.
-               SELECT CASE WHEN $5::boolean THEN app.end_other_sessions($2, $3) ELSE 0 END AS ended
+               SELECT CASE WHEN $5::boolean THEN app.sign_out_others($2, $3) ELSE 0 END AS ended
            ), own AS (
                UPDATE sessions SET ended_at = now() FROM others
                 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ended_at IS NULL AND $4::boolean
@@ -72,7 +72,7 @@ pub(crate) async fn logout(
     let details = Details::LoggedOut { scope: scope.into(), sessions_ended: logged_out.ended.unsigned_abs() };
     transaction.commit_recorded(caller.action(), caller.session_id(), &details).await?;
     let cookie = if scope == Scope::Others { None } else { cookie::forget(&headers) };
-    Ok((cookie, logged_out.end_session_url.and_then(end_session), StatusCode::NO_CONTENT))
+    Ok((cookie, logged_out.end_session_url.as_deref().and_then(end_session), StatusCode::NO_CONTENT))
 }
 
 /// `Link: <...>; rel="end-session"` (RFC 8288).
@@ -80,7 +80,7 @@ type EndSession = Option<[(HeaderName, HeaderValue); 1]>;
 
 /// Where a browser is sent to end the session at the provider as well (OpenID
 /// Connect RP-Initiated Logout 1.0, 2).
-fn end_session(url: String) -> EndSession {
+fn end_session(url: &str) -> EndSession {
     let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
     let link = plain.then(|| HeaderValue::try_from(format!("<{url}>; rel=\"end-session\"")).ok())??;
     Some([(LINK, link)])

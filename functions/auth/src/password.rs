@@ -52,7 +52,7 @@ pub(crate) async fn password(
                 WHERE tenant_id = $1 AND id = $2 AND password_hash = $4
                RETURNING id
            )
-           SELECT app.end_other_sessions(id, $5)::integer AS "ended!" FROM changed"#,
+           SELECT app.sign_out_others(id, $5)::integer AS "ended!" FROM changed"#,
         caller.tenant_id(),
         caller.user_id(),
         hash,

@@ -33,6 +33,8 @@ const ACTION: Action = Action::AuthOidcLogin;
 /// What the provider has the browser bring (RFC 6749, 4.1.2; RFC 9207).
 #[derive(Debug, Default)]
 struct Brought {
+    /// Whose redirect URI it was sent to.
+    tenant: Option<String>,
     state: Option<String>,
     code: Option<String>,
     iss: Option<String>,
@@ -46,6 +48,7 @@ impl Brought {
         let mut brought = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let place = match &*name {
+                "tenant" => &mut brought.tenant,
                 "state" => &mut brought.state,
                 "code" => &mut brought.code,
                 "iss" => &mut brought.iss,
@@ -104,6 +107,8 @@ async fn begun_here(
     };
     let refused = if brought.twice || !brought.state.as_deref().is_some_and(|state| pending.has(state)) {
         Refused::State
+    } else if brought.tenant != pending.tenant {
+        Refused::Issuer
     } else if oidc.use_once(&format!("state/{}", pending.state), LIFE, now).await? {
         return Ok(pending);
     } else {
@@ -167,7 +172,7 @@ async fn person(oidc: &Oidc, found: &Found, pending: Pending, brought: Brought) 
     }
     let code = brought.code.ok_or(Refused::Answer)?;
     let secret = oidc.client_secret(found).await?;
-    let exchange = Exchange::with(provider, &metadata, &oidc.callback_url(provider))?;
+    let exchange = Exchange::with(provider, &metadata, &oidc.callback_url(provider, pending.tenant.as_deref()))?;
     let answer = exchange.redeem(oidc.app.fetch.clone(), secret.as_ref(), code, pending.verifier).await?;
     let token = Signed::read(answer.id_token()?, provider, oidc.app.federation.keys()).await?;
     let access_token = answer.secret_access_token();

@@ -39,7 +39,7 @@ pub(crate) async fn login(
     let Found { provider, .. } = oidc.provider(tenant.as_deref(), &name, Action::AuthOidcStart, &origin).await?;
     let now = oidc.app.clock.now();
     let metadata = oidc.discovery.of(&provider, now).await?;
-    let exchange = Exchange::with(&provider, &metadata, &oidc.callback_url(&provider))?;
+    let exchange = Exchange::with(&provider, &metadata, &oidc.callback_url(&provider, tenant.as_deref()))?;
     let Begun { url, state, nonce, verifier } = exchange.begin();
     let cookie = oidc.seal.set(&Pending {
         state,

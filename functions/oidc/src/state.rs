@@ -161,8 +161,14 @@ impl Parts {
         action: Action,
         origin: &Origin,
     ) -> Result<Found> {
-        let (trail, registered) = Provider::to_sign_in_at(&self.app.db, slug.unwrap_or_default(), name).await?;
+        let (db, tenant) = (&self.app.db, slug.unwrap_or_default());
+        let (trail, registered) = match action {
+            Action::AuthOidcLogout => Provider::to_sign_out_at(db, tenant, name).await?,
+            _ => Provider::to_sign_in_at(db, tenant, name).await?,
+        };
         let owner = slug.map(|_| trail);
+        // What was registered of such an issuer before is not asked, as with its access tokens.
+        let registered = registered.filter(|provider| !self.app.federation.providers().is_at(&provider.issuer));
         match registered.or_else(|| self.deployed(name).filter(|_| slug.is_none())) {
             Some(provider) => Ok(Found { owner, trail, provider }),
             None => Err(self.refuse(trail, action, origin, Refused::Provider.into()).await),
@@ -198,10 +204,15 @@ impl Parts {
         }
     }
 
-    /// Where a provider sends a browser back to: one URL for all tenants.
-    pub(crate) fn callback_url(&self, provider: &Provider) -> String {
+    /// Where a provider sends a browser back to: a URL of its own for each
+    /// provider of each tenant (RFC 9700, 4.4.2.2). The answer of a tenant's
+    /// provider is so told from that of another tenant's by the same name,
+    /// which would be sent its code.
+    pub(crate) fn callback_url(&self, provider: &Provider, tenant: Option<&str>) -> String {
         let issuer = &self.app.verifier.config().issuer;
-        format!("{}/auth/oidc/{}/callback", issuer.trim_end_matches('/'), &*provider.name)
+        let url = format!("{}/auth/oidc/{}/callback", issuer.trim_end_matches('/'), &*provider.name);
+        // The slug of a tenant that was found: nothing in it needs an escape.
+        tenant.map_or(url.clone(), |tenant| format!("{url}?tenant={tenant}"))
     }
 
     /// Whether nobody has used `thing` before, who does so now. Run twice after

@@ -18,7 +18,7 @@ use crate::Oidc;
 
 pub(crate) const PAGE: &str = "https://app.example.com/signed-in";
 pub(crate) const SECRET: &str = "OUR-SECRET-THERE";
-const CALLBACK: &str = "/api/v1/auth/oidc/entra/callback";
+const CALLBACK: &str = "https://auth.example.com/api/v1/auth/oidc/entra/callback?tenant=acme";
 
 /// A function, a tenant `acme`, and its provider `entra`.
 pub(crate) struct Trial {
@@ -52,12 +52,19 @@ impl Going {
     }
 
     pub(crate) fn back_with(&self, query: &[(&str, &str)]) -> Event {
-        callback(query).cookies(std::slice::from_ref(&self.cookie))
+        callback_at(&self.query["redirect_uri"], query).cookies(std::slice::from_ref(&self.cookie))
     }
 }
 
 pub(crate) fn callback(query: &[(&str, &str)]) -> Event {
-    Event::get(&format!("{CALLBACK}?{}", form(query)))
+    callback_at(CALLBACK, query)
+}
+
+/// A provider's answer: it keeps the query of the redirect URI (RFC 6749, 3.1.2).
+pub(crate) fn callback_at(redirect_uri: &str, query: &[(&str, &str)]) -> Event {
+    let target = redirect_uri.strip_prefix("https://auth.example.com").unwrap();
+    let and = if target.contains('?') { '&' } else { '?' };
+    Event::get(&format!("{target}{and}{}", form(query)))
 }
 
 fn form(pairs: &[(&str, &str)]) -> String {

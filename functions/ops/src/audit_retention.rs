@@ -2,12 +2,14 @@
 //! "tenants":12,"records":3456,"exports":12,"dropped":1,"broken":0,"failed":0,
 //! "complete":true}`
 
-use audit_verify::{Chain, Hash};
+mod lines;
+
+use audit_verify::{BadSeq, Chain};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
     config::{DatabaseConfig, Environment},
-    db::maintenance::{AuditHead, AuditPartition, AuditRow, Maintenance},
+    db::maintenance::{AuditAnchor, AuditPartition, Maintenance},
     start::Start,
     telemetry,
 };
@@ -16,8 +18,9 @@ use uuid::Uuid;
 
 use crate::{
     OpsConfig,
-    audit_checkpoint::{CheckpointStore, Signer, connect, record},
+    audit_checkpoint::{Fault, sign::Signer},
 };
+use lines::lines;
 
 /// Six years: 45 CFR 164.316(b)(2)(i).
 const DEFAULT_MONTHS: u32 = 72;
@@ -84,6 +87,15 @@ enum Stop {
     Time,
 }
 
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Database(error) => Self::Database(format!("{error:?}")),
+            Fault::Kms(cause) | Fault::Store(cause) => Self::Outside(cause),
+        }
+    }
+}
+
 /// Makes the months to come; then exports, anchors and drops those that are
 /// past their retention, oldest first. Each step stands for itself: a run that
 /// ends anywhere is gone on with by the next.
@@ -125,10 +137,13 @@ async fn all(start: &Start, config: OpsConfig, limits: Limits, done: &mut Done) 
         done.complete = true;
         return Ok(());
     }
-    let exports =
-        config.checkpoints.ok_or("AUDIT_CHECKPOINT_KMS_KEY_ID is not set: no month is exported or dropped")?;
-    let (store, signer) = exports.open(start).await?;
-    let mut run = Run { start, store: &*store, signer, database, as_owner, limits, ends_at: now + limits.time, done };
+    let checkpoints =
+        config.checkpoints.ok_or("AUDIT_SIGNING_KMS_KEY_ID is not set: no month is exported or dropped")?;
+    let signer = Signer::begin(&checkpoints, start).await.map_err(|fault| match fault {
+        Fault::Kms(cause) | Fault::Store(cause) => format!("no month is exported or dropped: {cause}"),
+        Fault::Database(error) => format!("no month is exported or dropped: {error:?}"),
+    })?;
+    let mut run = Run { start, signer, database, as_owner, limits, ends_at: now + limits.time, done };
     for month in months {
         if !run.month(&month).await? {
             return Ok(());
@@ -144,9 +159,13 @@ fn month_of(at: OffsetDateTime) -> i64 {
     i64::from(at.year()) * 12 + i64::from(u8::from(at.month()))
 }
 
+async fn connect(start: &Start, as_owner: &DatabaseConfig) -> Result<Maintenance, String> {
+    let database = Maintenance::connect(as_owner.clone(), start).await;
+    database.map_err(|error| format!("the database cannot be reached: {error:?}"))
+}
+
 struct Run<'a> {
     start: &'a Start,
-    store: &'a dyn CheckpointStore,
     signer: Signer,
     database: Maintenance,
     as_owner: DatabaseConfig,
@@ -199,46 +218,37 @@ impl Run<'_> {
     async fn tenant(&mut self, month: &AuditPartition, tenant: Uuid) -> Result<(), Stop> {
         let failed = |error| Stop::Database(format!("{error:?}"));
         let anchor = self.database.audit_anchor(tenant).await.map_err(failed)?;
-        let name = tenant.to_string();
         let mut chain = match anchor {
-            None => Chain::new(&name),
-            Some(AuditHead { seq, hash }) => {
-                let hash = hash.try_into().map(Hash).map_err(|_| Stop::Broken("its anchor has no hash".to_owned()))?;
-                Chain::after(&name, seq.unsigned_abs(), hash)
+            None => Chain::start(),
+            Some(AuditAnchor { seq, hash }) => {
+                let hash = hash.try_into().map_err(|_| Stop::Broken("its anchor has no hash".to_owned()))?;
+                Chain::before(seq + 1, hash)
             }
         };
         loop {
             if self.start.clock.now() >= self.ends_at {
                 return Err(Stop::Time);
             }
-            let after = i64::try_from(chain.seq()).unwrap_or(i64::MAX);
-            let records = self.database.audit_records_of(month, tenant, after, self.limits.records).await;
+            let first = chain.next_seq();
+            let records = self.database.audit_records_of(month, tenant, first - 1, self.limits.records).await;
             let records = records.map_err(failed)?;
             let Some(last) = records.last() else { return Ok(()) };
-            let lines = lines(&mut chain, &records).map_err(Stop::Broken)?;
-            let name = format!("exports/{tenant}/{:020}-{:020}.ndjson", after + 1, last.seq);
-            self.store.put_export(&name, lines).await.map_err(Stop::Outside)?;
-            let checkpoint = self.signer.sign(&chain, self.start.clock.now()).await.map_err(Stop::Outside)?;
-            self.store.put(&checkpoint).await.map_err(Stop::Outside)?;
-            let end = AuditHead { seq: last.seq, hash: last.hash.clone() };
-            self.database.anchor_audit(tenant, &end, last.at).await.map_err(failed)?;
+            let bad = |BadSeq(seq)| Stop::Broken(format!("the first bad seq is {seq}"));
+            let lines = lines(&mut chain, &records).map_err(bad)?;
+            let (seq, hash) = (last.seq, chain.hash());
+            self.signer.keep(&format!("exports/{tenant}/{first:020}-{seq:020}.ndjson"), &lines).await?;
+            let kept = self.signer.sign(tenant, seq, hash, self.start.clock.now()).await?;
+            if kept.signed.checkpoint.hash != hash {
+                return Err(Stop::Broken(format!("another hash of seq {seq} was signed before")));
+            }
+            self.database.note_checkpoint(tenant, &kept.signed).await.map_err(failed)?;
+            let at = last.at_micros.ok_or_else(|| bad(BadSeq(seq)))?;
+            let end = AuditAnchor { seq, hash: hash.to_vec() };
+            self.database.anchor_audit(tenant, &end, at).await.map_err(failed)?;
             self.done.exports += 1;
             self.done.records += u64::try_from(records.len()).unwrap_or_default();
         }
     }
-}
-
-/// The records as an export has them, a line each, if they go on with the chain.
-fn lines(chain: &mut Chain, records: &[AuditRow]) -> Result<Vec<u8>, String> {
-    let mut lines = Vec::new();
-    for row in records {
-        let bad = |why: String| format!("first bad seq {}: {why}", row.seq);
-        let record = record(row).map_err(bad)?;
-        chain.push(&record).map_err(|fault| bad(fault.to_string()))?;
-        serde_json::to_writer(&mut lines, &record).map_err(|error| error.to_string())?;
-        lines.push(b'\n');
-    }
-    Ok(lines)
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ mod tenants;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::{
+    checkpoints::CheckpointsConfig,
     config::{Config, DatabaseConfig, Environment},
     start::Start,
 };
 
-pub use audit_checkpoint::CheckpointConfig;
 use rotate_keys::Mode;
 pub use rotate_keys::TokenKeysConfig;
 pub use tenants::{Admin, Deletion, NewTenant, Reason, Resumption, Suspension};
@@ -28,10 +28,6 @@ pub enum Action {
     Migrate {},
     /// Deletes what is over, in every tenant.
     CleanUp {},
-    /// Signs how far each tenant's audit trail has come, and keeps that outside the database.
-    AuditCheckpoint {},
-    /// Makes the months of the audit trail, and exports and drops those that are past their retention.
-    AuditRetention {},
     /// Does the next step of a rotation of the keys that sign access tokens.
     RotateKeys {
         /// Goes on with a rotation that was begun, but begins none.
@@ -43,6 +39,10 @@ pub enum Action {
         /// The key in KMS that is to sign next, where keys are there.
         next_kms_key_id: Option<String>,
     },
+    /// Signs the head of each audit chain that grew, and keeps that.
+    AuditCheckpoint {},
+    /// Makes the months of the audit trail, and exports and drops those that are past their retention.
+    AuditRetention {},
     /// Creates a tenant and its first admin.
     CreateTenant(tenants::NewTenant),
     /// Refuses a tenant from the next request on.
@@ -62,12 +62,12 @@ pub struct OpsConfig {
     pub owner_secret_id: String,
     /// The keys of access tokens.
     pub token_keys: Option<TokenKeysConfig>,
+    /// What signs checkpoints of the audit trail, and where they go.
+    pub checkpoints: Option<CheckpointsConfig>,
     /// The id of the secret with the peppers of passwords.
     pub pepper_secret_id: Option<String>,
     /// The invocation's id, which CloudTrail has too; the caller's identity is there.
     pub request_id: Option<String>,
-    /// What signs checkpoints of the audit trail, and where they are kept.
-    pub checkpoints: Option<CheckpointConfig>,
     /// How many months the database keeps of the audit trail, at least.
     pub audit_retention_months: u32,
 }
@@ -79,9 +79,9 @@ impl Config for OpsConfig {
             owner_secret_id: env
                 .required("DATABASE_OWNER_SECRET_ID", "the name or ARN of the secret with the owner's login"),
             token_keys: TokenKeysConfig::read(env),
+            checkpoints: CheckpointsConfig::read(env),
             pepper_secret_id: env.optional("PASSWORD_PEPPER_SECRET_ID"),
             request_id: None,
-            checkpoints: CheckpointConfig::read(env),
             audit_retention_months: audit_retention::months(env),
         }
     }
@@ -106,7 +106,9 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
         Action::SuspendTenant(suspension) => tenants::suspend(start, config, suspension).await,
         Action::ResumeTenant(resumption) => tenants::resume(start, config, resumption).await,
         Action::DeleteTenant(deletion) => tenants::delete(start, config, deletion, tenants::Limits::USUAL).await,
-        Action::AuditCheckpoint {} => audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::TIME).await,
+        Action::AuditCheckpoint {} => {
+            audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::Limits::USUAL).await
+        }
         Action::AuditRetention {} => {
             audit_retention::audit_retention(start, config, audit_retention::Limits::USUAL).await
         }

@@ -61,7 +61,7 @@ async fn what_a_page_registers_is_taken_as_it_stands() {
         }
         assert_eq!(registered["has_client_secret"], true, "{name}");
         assert_eq!(registered["name"], name);
-        let callback = format!("https://api.example.com/api/v1/auth/oidc/{name}/callback");
+        let callback = format!("https://api.example.com/api/v1/auth/oidc/{name}/callback?tenant=acme");
         assert!(page.split_once("\n## URLs to enter there\n").unwrap().1.contains(&callback), "{name}");
     }
 }

@@ -4,6 +4,8 @@ mod activate;
 mod create;
 mod deactivate;
 mod delete;
+#[cfg(test)]
+mod federated;
 mod list;
 mod read;
 mod standing;

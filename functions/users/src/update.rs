@@ -13,6 +13,7 @@ use shared::{
     text::{Email, Text},
     user::User,
 };
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{standing::Standing, taken::explained};
@@ -75,7 +76,14 @@ pub(crate) async fn update(
     .fetch_optional(&mut transaction)
     .await;
     let user = explained(updated)?.ok_or(Code::NotFound)?;
-    let sessions_ended = if new_role.is_some() { end_sessions(&mut transaction, id).await? } else { 0 };
+    let sessions_ended = match new_role {
+        Some(_) => {
+            let ended = end_sessions(&mut transaction, id).await?;
+            outdate(&mut transaction, id, clock.now()).await?;
+            ended
+        }
+        None => 0,
+    };
     let details = Details::UserChanged {
         fields: changes.fields(),
         role_from: new_role.map(|_| standing.role),
@@ -91,6 +99,19 @@ async fn end_sessions(transaction: &mut Transaction, user: Uuid) -> Result<u32> 
         .fetch_one(&mut *transaction)
         .await?;
     Ok(ended.unsigned_abs())
+}
+
+/// What a provider's tokens of before say of the role is out of date.
+async fn outdate(transaction: &mut Transaction, user: Uuid, now: OffsetDateTime) -> Result<()> {
+    sqlx::query!(
+        "UPDATE federated_identities SET asserted_at = greatest(asserted_at, $2)
+          WHERE tenant_id = current_setting('app.tenant_id')::uuid AND user_id = $1",
+        user,
+        now,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -155,6 +155,7 @@ impl Action {
             Self::AuditEvents => reads(Nothing, "The trail was searched."),
             Self::AuditVerify => reads(Nothing, "The trail was verified."),
             Self::AuditExport => reads_protected(Tenant, "Records of the trail were taken out.").with(&[TrailExported]),
+            Self::AuditCheckpoints => reads(Nothing, "The trail's signed checkpoints were read."),
 
             Self::TodosList => reads(Nothing, "A user listed its todos."),
             Self::TodosCreate => changes(Todo, "A todo was created."),

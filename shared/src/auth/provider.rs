@@ -72,6 +72,14 @@ impl Provider {
     /// # Errors
     /// `TEN_004` where the tenant is suspended, `SYS_002`.
     pub async fn find(db: &Db, tenant: Uuid, key: Key<'_>) -> Result<Option<Self>> {
+        match Self::find_with_standing(db, tenant, key).await? {
+            Some((_, true)) => Err(Code::TenantSuspended.into()),
+            found => Ok(found.map(|(provider, _)| provider)),
+        }
+    }
+
+    /// The same, and whether the tenant is suspended.
+    async fn find_with_standing(db: &Db, tenant: Uuid, key: Key<'_>) -> Result<Option<(Self, bool)>> {
         let (by_issuer, text) = match key {
             Key::Issuer(issuer) => (true, issuer),
             Key::Name(name) => (false, name),
@@ -100,10 +108,11 @@ impl Provider {
                 )
             })
             .await?;
-        match row {
-            Some(row) if row.is_suspended => Err(Code::TenantSuspended.into()),
-            row => row.map(Self::try_from).transpose(),
-        }
+        let with_standing = |row: Row| {
+            let is_suspended = row.is_suspended;
+            Self::try_from(row).map(|provider| (provider, is_suspended))
+        };
+        row.map(with_standing).transpose()
     }
 
     /// One of the caller's tenant's providers, active or not, for those who

@@ -2,11 +2,17 @@
 //! `tenantry_maintenance`, which sees the ids of all tenants and the rows of
 //! one. Used by `ops`; docs/adr/0011-clean-up-role.md says why.
 
+mod chain;
+mod retention;
+
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
 
 use super::failure::Failure;
 use crate::{config::DatabaseConfig, error::Result, start::Start};
+
+pub use chain::ChainEnds;
+pub use retention::{AuditAnchor, AuditPartition, MadePartitions};
 
 /// Begins each transaction. It takes the role on for itself alone, and the
 /// deadlines too: roles that are taken on bring none of their own. A process
@@ -94,11 +100,6 @@ impl Maintenance {
         Ok(())
     }
 }
-
-mod audit;
-mod retention;
-pub use audit::{AuditHead, AuditRow};
-pub use retention::{AuditPartition, MadePartitions};
 
 #[cfg(test)]
 mod tests;

@@ -65,9 +65,11 @@ pub(super) fn body(route: &Route, given: &Given<'_>, chance: &mut Chance) -> Res
             "audiences": [marker], "client_id": marker, "client_secret": marker,
         }),
         Action::IdentityProvidersUpdate => json!({ "client_id": format!("{marker}-{number}") }),
-        Action::TodosCreate if number % 4 == 0 => json!({ "title": format!("{marker} {number}"), "notes": marker }),
+        Action::TodosCreate if number.is_multiple_of(4) => {
+            json!({ "title": format!("{marker} {number}"), "notes": marker })
+        }
         Action::TodosCreate => json!({ "title": format!("{marker} {number}") }),
-        Action::TodosUpdate => json!({ "title": format!("{marker} {number}"), "completed": number % 2 == 0 }),
+        Action::TodosUpdate => json!({ "title": format!("{marker} {number}"), "completed": number.is_multiple_of(2) }),
         Action::AuthLogout | Action::IdentityProvidersTest => return Ok(Body::None),
         _ if matches!(route.method.as_str(), "GET" | "HEAD" | "DELETE") => return Ok(Body::None),
         action => {

@@ -23,7 +23,7 @@ impl From<Event> for Attempt {
 }
 
 impl Attempt {
-    fn public(done: Event, refused: Event) -> Self {
+    pub(super) fn public(done: Event, refused: Event) -> Self {
         Self { done, refused: Some(refused) }
     }
 }
@@ -59,6 +59,9 @@ impl Functions {
                 let session = self.done("auth", list).await.json()["items"][0].clone();
                 named(route, &session).into()
             }
+
+            ("GET", "/api/v1/auth/oidc/{provider}/callback") => self.callback(admin).await,
+            ("POST", "/api/v1/auth/oidc/{provider}/backchannel-logout") => self.backchannel_logout(admin).await,
 
             ("PATCH", "/api/v1/tenants/current") => {
                 plain.header("if-match", "*").json(&json!({ "name": "New" })).into()

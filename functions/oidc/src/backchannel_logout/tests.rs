@@ -69,6 +69,40 @@ async fn a_session_or_all_of_a_subject_end_at_once_and_nobody_elses() {
     }
 }
 
+/// A session of the provider's access tokens, ended by a change of role: the
+/// same tokens would begin another one. Three of one provider's session, since
+/// the role changed twice, and one that is another subject's.
+#[tokio::test]
+async fn what_a_change_of_role_had_ended_begins_no_other_session_after_a_logout() {
+    for (changed, expected) in [
+        (json!({}), 1),
+        (json!({ "sub": null }), 1),
+        (json!({ "sid": null }), 1),
+        (json!({ "sub": "linus" }), 0),
+        (json!({ "sid": "unknown" }), 0),
+    ] {
+        let trial = Trial::start().await;
+        trial.signed_in().await;
+        trial
+            .sql(
+                "UPDATE sessions SET ended_at = now(), superseded = true, bearer_key = sha256(provider_session::bytea)
+                  WHERE provider_session IS NOT NULL;
+                 INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at, ended_at, provider_id,
+                                       issuer, subject, provider_session, bearer_key, superseded)
+                 SELECT tenant_id, gen_random_uuid(), user_id, created_at, last_used_at, expires_at, ended_at, provider_id,
+                        issuer, subject, provider_session, bearer_key, true
+                   FROM sessions, generate_series(1, 2) WHERE provider_session = 'theirs-1'",
+            )
+            .await;
+        let answer = trial.told(&trial.logout_token("j-1", &changed)).await;
+        assert_eq!(answer.status, 200, "{changed}: {:?}", answer.log);
+        let shut = "SELECT count(*) FROM sessions WHERE NOT superseded AND bearer_key = sha256('theirs-1'::bytea)";
+        assert_eq!(trial.count(shut).await, expected, "{changed}");
+        let linus = "SELECT count(*) FROM sessions WHERE superseded AND subject = 'linus'";
+        assert_eq!(trial.count(linus).await, 1, "{changed}");
+    }
+}
+
 #[tokio::test]
 async fn an_ended_session_is_refused_with_the_next_request() {
     let trial = Trial::start().await;
@@ -173,6 +207,18 @@ async fn unknown_tenants_are_one_answer_and_addresses_are_counted() {
     let form = Event::post("/api/v1/auth/oidc/entra/backchannel-logout?tenant=acme", &json!({}));
     assert_eq!(trial.app.send(form).await.code(), "REQ_003");
     assert_eq!(trial.told(&token).await.code(), "RATE_001");
+}
+
+/// A suspension rests the sessions, and a provider tells of a logout once.
+#[tokio::test]
+async fn a_session_that_is_over_at_the_provider_does_not_come_back_with_a_suspended_tenant() {
+    let trial = Trial::start().await;
+    trial.signed_in().await;
+    trial.sql("UPDATE tenants SET status = 'suspended'").await;
+    let answer = trial.told(&trial.logout_token("j-1", &json!({}))).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.log);
+    trial.sql("UPDATE tenants SET status = 'active'").await;
+    assert_eq!(trial.alive().await, ["theirs-2", "theirs-3"]);
 }
 
 #[tokio::test]

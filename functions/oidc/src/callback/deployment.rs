@@ -59,6 +59,15 @@ async fn t1_without_one_tenant_that_is_there_nobody_signs_in() {
     assert_eq!((trial.sessions().await, trial.of_nobody().await), (0, 9), "in the trail of nobody");
 }
 
+/// A tenant had registered the issuer before the deployment came to trust it.
+#[tokio::test]
+async fn k6_what_a_tenant_had_registered_of_its_issuer_signs_nobody_in() {
+    let trial = Trial::of_deployment(None).await;
+    trial.register(trial.ada.tenant, "entra").await;
+    assert_refused(&trial.login(&[("tenant", "acme")]).await, "acme's, of the deployment's issuer");
+    assert_eq!(sign_in(&trial, None, &json!({ "tenant_id": trial.ada.tenant })).await.status, 200);
+}
+
 #[tokio::test]
 async fn it_is_no_tenants_own_and_another_name_is_nobodys() {
     let trial = Trial::of_deployment(None).await;

@@ -3,10 +3,10 @@
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use shared::testing::ProviderKey;
+use shared::testing::{ProviderKey, TestProvider};
 use time::Duration;
 
-use crate::trial::{Going, SECRET, Trial, assert_refused, callback};
+use crate::trial::{Going, SECRET, Trial, assert_refused, callback, callback_at};
 
 /// Makes a token of these claims that the provider did not.
 type Forge<'a> = &'a dyn Fn(&Value) -> String;
@@ -111,6 +111,31 @@ async fn the_issuer_of_the_answer_is_checked_as_rfc_9207_has_it() {
     assert_refused(&send(None).await, "left out where it is promised");
     assert_eq!(send(Some(&issuer)).await.status, 200);
     assert_eq!(trial.provider.count("/token"), 3, "a code is never sent to another than who gave it");
+}
+
+/// A mix-up (RFC 9700, 4.4): another tenant registers a provider by the same
+/// name, which sends its visitors on to acme's. Most providers state no `iss`, so
+/// it is the redirect URI that tells whose the code is.
+#[tokio::test]
+async fn k6_a_code_of_one_tenants_provider_is_never_sent_to_another_tenants_of_that_name() {
+    let trial = Trial::start().await;
+    let eve = trial.app.tenant("evil").await;
+    let evil = TestProvider::start(&[ProviderKey::p256("k-1").public_jwk()]);
+    trial.register(eve.tenant, "entra").await;
+    let of_eve = "UPDATE identity_providers SET issuer = $2 WHERE tenant_id = $1";
+    let of_eve = sqlx::query(of_eve).bind(eve.tenant).bind(evil.issuer());
+    of_eve.execute(&mut trial.app.superuser().await).await.unwrap();
+    // Eve's own sign-in at acme's provider, with the challenge that she needs the code for.
+    let eves = granted(&trial).await;
+    let victims = Going::of(&trial.login(&[("tenant", "evil")]).await);
+    assert!(victims.url.starts_with(&evil.url("/authorize?")));
+    let query = [("code", "c-1"), ("state", &*victims.query["state"])];
+    let answer = callback_at(&eves.query["redirect_uri"], &query).cookies(std::slice::from_ref(&victims.cookie));
+    assert_refused(&trial.app.send(answer).await, "acme's code, in a sign-in at evil's");
+    assert_eq!((evil.count("/token"), trial.provider.count("/token")), (0, 0));
+    // What eve may have instead is a redirect URI that acme's provider does not know.
+    assert_ne!(victims.query["redirect_uri"], eves.query["redirect_uri"]);
+    assert_eq!(trial.app.send(eves.back()).await.status, 200);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn a_browser_is_sent_to_the_provider_with_pkce_state_and_nonce() {
         ("client_id", "client-1"),
         ("scope", "openid email profile"),
         ("code_challenge_method", "S256"),
-        ("redirect_uri", "https://auth.example.com/api/v1/auth/oidc/entra/callback"),
+        ("redirect_uri", "https://auth.example.com/api/v1/auth/oidc/entra/callback?tenant=acme"),
     ] {
         assert_eq!(going.query[name], value, "{name}");
     }

@@ -1,11 +1,11 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
-use audit_verify::{Anchors, Checkpoint, Found, Keys, verify};
+use audit_verify::{Anchors, Bounds, Checkpoint, Examination, Keys, SignedCheckpoint};
 use shared::{
     clock::SystemClock,
     config::from_lookup,
     db::maintenance::MadePartitions,
-    testing::{EmulatedKey, RUNTIME_PASSWORD, TestDatabase, TestSecrets, take_log},
+    testing::{EmulatedKey, RUNTIME_PASSWORD, TestDatabase, TestSecrets, setting, take_log},
 };
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 
@@ -85,7 +85,7 @@ impl Ops {
     }
 
     async fn retain(&self, limits: Limits) -> Result<Value, String> {
-        self.retain_with(limits, &[("AUDIT_CHECKPOINT_KMS_KEY_ID", self.key.id())]).await
+        self.retain_with(limits, &[("AUDIT_SIGNING_KMS_KEY_ID", self.key.id())]).await
     }
 
     async fn retain_with(&self, limits: Limits, settings: &[(&str, &str)]) -> Result<Value, String> {
@@ -94,6 +94,7 @@ impl Ops {
         let login = json!({ "username": self.database.maintainer(), "password": RUNTIME_PASSWORD });
         secrets.set("owner", login.to_string());
         let (port, folder) = (port.to_string(), self.folder.display().to_string());
+        let endpoint = setting("AWS_ENDPOINT_URL");
         let usual = [
             ("DATABASE_HOST", &*host),
             ("DATABASE_PORT", &port),
@@ -101,7 +102,7 @@ impl Ops {
             ("DATABASE_TLS", "disable"),
             ("DATABASE_SECRET_ID", "runtime"),
             ("DATABASE_OWNER_SECRET_ID", "owner"),
-            ("AWS_ENDPOINT_URL", "http://127.0.0.1"),
+            ("AWS_ENDPOINT_URL", &endpoint),
             ("AUDIT_CHECKPOINT_FOLDER", &folder),
         ];
         let lookup = |name: &str| {
@@ -128,10 +129,10 @@ impl Ops {
         }
         let mut database = self.maintenance().await;
         let after = database.audit_anchor(tenant.parse().unwrap()).await.unwrap().map_or(0, |anchor| anchor.seq);
-        let rest = database.audit_records(tenant.parse().unwrap(), after, 1000).await.unwrap();
-        for row in &rest {
-            chain.extend(serde_json::to_vec(&record(row).unwrap()).unwrap());
-            chain.push(b'\n');
+        let rest = database.links(tenant.parse().unwrap(), after + 1, i64::MAX, 1_000).await.unwrap();
+        if let Some(first) = rest.first() {
+            let mut left = Chain::before(after + 1, first.prev_hash.as_slice().try_into().unwrap());
+            chain.extend(lines(&mut left, &rest).unwrap());
         }
         chain
     }
@@ -153,17 +154,23 @@ impl Ops {
         Maintenance::connect(from_lookup(&lookup).unwrap(), &start).await.unwrap()
     }
 
-    /// What a verifier finds who has the files, the checkpoints and the keys.
-    async fn found(&self, tenant: &str) -> (Found, u64) {
-        let read = |path: PathBuf| fs::read(path).unwrap();
-        let keys = Keys::of_jwks(&read(self.folder.join("jwks.json"))).unwrap();
-        let checkpoints = fs::read_dir(self.folder.join("checkpoints").join(tenant)).unwrap();
-        let checkpoints: Vec<Checkpoint> =
-            checkpoints.map(|entry| serde_json::from_slice(&read(entry.unwrap().path())).unwrap()).collect();
-        let anchors = Anchors::of(tenant, &checkpoints, &keys).unwrap();
-        let (export, mut chain) = (self.chain(tenant).await, Chain::new(tenant));
-        let found = verify(&mut export.as_slice(), &mut chain, &anchors, None, &mut |_| {}).unwrap();
-        (found, chain.seq())
+    /// What a verifier finds who has the files, the checkpoints and the keys:
+    /// how far the chain is proven, and how long it is.
+    async fn found(&self, tenant: &str) -> (i64, i64) {
+        let all = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+        let mut keys = Keys::default();
+        all(self.folder.join("keys")).for_each(|set| keys.add_set(&set).unwrap());
+        let mut anchors = Anchors::of(Some(tenant.to_owned()));
+        for checkpoint in all(self.folder.join("checkpoints").join(tenant)) {
+            anchors.add(SignedCheckpoint::read(&checkpoint).unwrap(), &keys).unwrap();
+        }
+        let mut examination = Examination::new(anchors, Bounds { from_seq: 1, before: None, to_seq: None });
+        for line in self.chain(tenant).await.trim_ascii_end().split(|byte| *byte == b'\n') {
+            examination.line(line);
+        }
+        let verdict = examination.end();
+        assert_eq!(verdict.first_bad, None, "{verdict:?}");
+        (verdict.proven.unwrap().seq, verdict.checked)
     }
 
     async fn all_is_exported_and_gone(&self) {
@@ -179,7 +186,10 @@ impl Ops {
         });
         assert_eq!(self.exports(ACME), files);
         for (tenant, anchored, length) in [(ACME, 37, 44), (BETA, 3, 3), (NOBODY, 2, 2)] {
-            assert_eq!(self.found(tenant).await, (Found::Intact { anchored }, length), "{tenant}");
+            assert_eq!(self.found(tenant).await, (anchored, length), "{tenant}");
+            // Of each file's end, so that the signing of checkpoints goes on from the last.
+            let noted = format!("SELECT max(seq) FROM audit_checkpoints WHERE tenant_id = '{tenant}'");
+            assert_eq!(self.number(&noted).await, anchored);
         }
     }
 }
@@ -213,7 +223,7 @@ async fn a_run_that_ends_after_any_step_is_gone_on_with_and_nothing_is_lost_or_d
     // After a file was kept: there is no place for its checkpoint.
     fs::create_dir_all(&ops.folder).unwrap();
     fs::write(ops.folder.join("checkpoints"), "").unwrap();
-    assert!(ops.retain(SMALL).await.unwrap_err().contains("the folder"));
+    assert!(ops.retain(SMALL).await.unwrap_err().contains("cannot be written"));
     assert_eq!((ops.exports(ACME).len(), ops.number("SELECT count(*) FROM audit_anchors").await), (1, 0));
     fs::remove_file(ops.folder.join("checkpoints")).unwrap();
     // After the checkpoint: the third of ACME's anchors is refused.
@@ -237,6 +247,31 @@ async fn a_run_that_ends_after_any_step_is_gone_on_with_and_nothing_is_lost_or_d
 }
 
 #[tokio::test]
+async fn l1_a_file_that_says_something_else_is_not_written_over_and_its_month_stays() {
+    let ops = Ops::start().await;
+    let name = ops.folder.join("exports").join(ACME).join(format!("{:020}-{:020}.ndjson", 1, 10));
+    fs::create_dir_all(name.parent().unwrap()).unwrap();
+    fs::write(&name, "{}\n").unwrap();
+    assert!(ops.retain(SMALL).await.unwrap_err().contains("says something else"));
+    assert_eq!(fs::read(&name).unwrap(), b"{}\n");
+    let left = "SELECT (SELECT count(*) FROM audit_events) + (SELECT count(*) FROM audit_anchors)";
+    assert_eq!(ops.number(left).await, 49);
+}
+
+#[tokio::test]
+async fn l1_a_chain_that_was_made_anew_after_it_was_signed_is_neither_anchored_nor_dropped() {
+    let ops = Ops::start().await;
+    let kept = ops.folder.join("checkpoints").join(BETA).join(format!("{:020}.json", 3));
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    let checkpoint =
+        Checkpoint { tenant_id: BETA.to_owned(), seq: 3, hash: [7; 32], time_micros: 0, kid: "before".to_owned() };
+    fs::write(&kept, SignedCheckpoint { checkpoint, signature: vec![0; 64] }.to_json().unwrap()).unwrap();
+    let done = ops.retain(SMALL).await.unwrap();
+    assert_eq!((&done["broken"], &done["dropped"]), (&json!(1), &json!(0)));
+    assert_eq!(ops.number(&format!("SELECT count(*) FROM audit_anchors WHERE tenant_id = '{BETA}'")).await, 0);
+}
+
+#[tokio::test]
 async fn l1_a_month_with_a_broken_chain_stays_and_so_do_those_after_it() {
     let ops = Ops::start().await;
     ops.sql(&format!("UPDATE audit_events SET action = 'x' WHERE tenant_id = '{BETA}' AND seq = 2")).await;
@@ -251,7 +286,7 @@ async fn l1_a_month_with_a_broken_chain_stays_and_so_do_those_after_it() {
 async fn where_nothing_is_exported_the_months_are_made_and_none_is_dropped() {
     let ops = Ops::start().await;
     let refused = ops.retain_with(SMALL, &[]).await.unwrap_err();
-    assert!(refused.contains("AUDIT_CHECKPOINT_KMS_KEY_ID is not set"), "{refused}");
+    assert!(refused.contains("AUDIT_SIGNING_KMS_KEY_ID is not set"), "{refused}");
     assert_eq!(ops.number("SELECT count(*) FROM audit_events").await, 49);
     assert_eq!(ops.number("SELECT count(*) FROM audit_events_default").await, 0);
     // Twenty years: none is past them.

@@ -102,7 +102,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &[],
         "SELECT format('%s on %s', privilege, relname) FROM pg_class,
                 unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
-          WHERE relname IN ('audit_events', 'audit_heads', 'audit_anchors', '_sqlx_migrations') AND relname <> ALL ($1)
+          WHERE relname IN ('audit_events', 'audit_heads', 'audit_checkpoints', 'audit_anchors', '_sqlx_migrations')
+            AND relname <> ALL ($1)
             AND has_table_privilege('tenantry_runtime', pg_class.oid, privilege)",
     ),
     (
@@ -128,13 +129,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
            WHERE roleid = 'tenantry_maintenance'::regrole AND inherit_option",
     ),
     (
-        "the maintenance role deletes what the clean-up deletes, and reads no more than that and the trail's keeping take",
-        &[
-            "SELECT on audit_heads",
-            "DELETE on sessions",
-            "DELETE on refresh_tokens",
-            "DELETE on idempotency_keys",
-        ],
+        "the maintenance role deletes what the clean-up deletes, and reads no more than that takes",
+        &["DELETE on sessions", "DELETE on refresh_tokens", "DELETE on idempotency_keys"],
         "SELECT format('%s on %s', privilege, relname) FROM pg_class,
                 unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
           WHERE relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND relkind IN ('r', 'p')
@@ -294,7 +290,10 @@ async fn every_rule_bites() {
         ("GRANT SELECT (slug) ON tenants TO tenantry_maintenance", &["tenants.slug"]),
         ("DROP POLICY deleted ON tenants", &["deleted"]),
         ("ALTER ROLE tenantry_operator BYPASSRLS", &["tenantry_operator"]),
-        ("GRANT tenantry_operator TO tenantry_runtime", &["tenantry_operator", "a member of tenantry_operator"]),
+        (
+            "GRANT tenantry_operator TO tenantry_runtime",
+            &["tenantry_operator", "a member of tenantry_operator", "DELETE on tenant_keys"],
+        ),
         ("GRANT DELETE ON audit_heads TO tenantry_operator", &["audit_heads"]),
         ("REVOKE DELETE ON todos FROM tenantry_operator", &["todos"]),
         ("GRANT SELECT ON users TO tenantry_operator", &["SELECT on users", "users.password_hash"]),

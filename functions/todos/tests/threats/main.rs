@@ -13,6 +13,7 @@ mod kids;
 mod log;
 mod outages;
 mod pooler;
+mod provider_claims;
 mod provider_keys;
 mod provider_sessions;
 mod provider_tenants;

@@ -9,6 +9,7 @@ use crate::{
     auth::{
         Role,
         claims::{self, Times},
+        content::Header,
         provider::Provider,
     },
     error::{Code, Error},
@@ -42,7 +43,8 @@ pub(super) fn read(provider: &Provider, token: &Presented<'_>, now: OffsetDateTi
         && header.b64.is_none()
         && header.typ.as_deref().is_none_or(is_access_token_type)
         && is_access_token(claims)
-        && is_for_us(provider, claims);
+        && is_for_us(provider, claims)
+        && (!is_for_client(provider, claims) || is_said_to_be_one(header, claims));
     let subject = claims.text("sub", LONGEST).filter(|_| fits).ok_or(Code::InvalidToken)?;
     let number = |name| claims.get(name).map(|value| value.as_i64().ok_or(Code::InvalidToken)).transpose();
     let times = Times {
@@ -110,6 +112,28 @@ fn is_for_us(provider: &Provider, claims: &Claims) -> bool {
             claims.get("token_use").is_some_and(|kind| kind == "access") && client.is_some_and(is_one)
         }
     }
+}
+
+/// Whether our client at the provider is among those who are meant, as it is in
+/// every ID token (OpenID Connect Core 1.0, 2).
+fn is_for_client(provider: &Provider, claims: &Claims) -> bool {
+    match claims.get("aud") {
+        Some(Value::Array(items)) => items.iter().any(|item| *item == *provider.client_id),
+        aud => aud.is_some_and(|aud| *aud == *provider.client_id),
+    }
+}
+
+/// Whether something says that it is an access token: by its type (RFC 9068,
+/// 2.1; Keycloak's `typ`, Cognito's `token_use`), or by what was granted with
+/// it, which no ID token says.
+fn is_said_to_be_one(header: &Header, claims: &Claims) -> bool {
+    let is = |name, kind: &str| {
+        claims.get(name).and_then(Value::as_str).is_some_and(|value| value.eq_ignore_ascii_case(kind))
+    };
+    header.typ.as_deref().is_some_and(|typ| is_access_token_type(typ) && !typ.eq_ignore_ascii_case("jwt"))
+        || is("typ", "bearer")
+        || is("token_use", "access")
+        || ["scope", "scp", "client_id"].iter().any(|name| claims.get(name).is_some())
 }
 
 /// The role that the provider states; none where no claim is read, and the

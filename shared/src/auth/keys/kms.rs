@@ -109,7 +109,7 @@ impl KmsKeys {
         found.map(|(_, key)| key).ok_or_else(|| format!("{id} is no ECC_NIST_P256 key for SIGN_VERIFY"))
     }
 
-    /// What signs with the key that `id` names, and its public key.
+    /// What signs with the key that `id` names from now on, and its public key.
     ///
     /// # Errors
     /// As [`Self::public_key`].

@@ -18,6 +18,21 @@ impl Provider {
     /// # Errors
     /// `SYS_002`.
     pub async fn to_sign_in_at(db: &Db, slug: &str, name: &str) -> Result<(TenantId, Option<Self>)> {
+        let (tenant, found) = Self::named(db, slug, name).await?;
+        Ok((tenant, found.filter(|(_, is_suspended)| !is_suspended).map(|(provider, _)| provider)))
+    }
+
+    /// The same for what ends sessions, which a suspension only rests: a
+    /// provider tells once that one is over, and it must not come back.
+    ///
+    /// # Errors
+    /// `SYS_002`.
+    pub async fn to_sign_out_at(db: &Db, slug: &str, name: &str) -> Result<(TenantId, Option<Self>)> {
+        let (tenant, found) = Self::named(db, slug, name).await?;
+        Ok((tenant, found.map(|(provider, _)| provider)))
+    }
+
+    async fn named(db: &Db, slug: &str, name: &str) -> Result<(TenantId, Option<(Self, bool)>)> {
         // What is no slug is nobody's, and Postgres could not take every text.
         let slug = Slug::try_from(slug.to_owned()).map(|slug| (*slug).to_owned()).unwrap_or_default();
         let tenant = db
@@ -30,10 +45,7 @@ impl Provider {
             })
             .await?
             .tenant_id;
-        match Self::find(db, tenant.as_uuid(), Key::Name(name)).await {
-            Err(error) if error.code() == Code::TenantSuspended => Ok((tenant, None)),
-            found => Ok((tenant, found?)),
-        }
+        Ok((tenant, Self::find_with_standing(db, tenant.as_uuid(), Key::Name(name)).await?))
     }
 
     /// The tenant that these claims name, which this provider has signed. To be

@@ -5,8 +5,8 @@ use sqlx::Executor;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{AuditHead, AuditRow, Maintenance};
-use crate::{db::failure::Failure, error::Result};
+use super::{Failure, Maintenance};
+use crate::{audit::Link, error::Result};
 
 /// What [`Maintenance::make_audit_partitions`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub struct AuditPartition {
     pub starts_at: OffsetDateTime,
     /// The next month's first.
     pub ends_at: OffsetDateTime,
+}
+
+/// A record up to which, with it, a chain is exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditAnchor {
+    /// Its place in the chain.
+    pub seq: i64,
+    /// Its hash.
+    pub hash: Vec<u8>,
 }
 
 impl Maintenance {
@@ -67,10 +76,10 @@ impl Maintenance {
     ///
     /// # Errors
     /// `SYS_001` or `SYS_002`.
-    pub async fn audit_anchor(&mut self, tenant: Uuid) -> Result<Option<AuditHead>> {
+    pub async fn audit_anchor(&mut self, tenant: Uuid) -> Result<Option<AuditAnchor>> {
         self.begin().await?;
         let anchor = sqlx::query_as!(
-            AuditHead,
+            AuditAnchor,
             r#"SELECT a.seq, a.hash
                  FROM app.enter_tenant($1) AS entered,
                       LATERAL (SELECT seq, hash FROM audit_anchors WHERE tenant_id = entered.tenant_id
@@ -93,18 +102,20 @@ impl Maintenance {
         tenant: Uuid,
         seq: i64,
         limit: i64,
-    ) -> Result<Vec<AuditRow>> {
+    ) -> Result<Vec<Link>> {
         self.begin().await?;
-        let rows = sqlx::query_as!(
-            AuditRow,
-            r#"SELECT e.version, e.tenant_id::text AS "tenant_id!", e.seq,
-                      (extract(epoch FROM e.at) * 1000000)::bigint AS "at!", e.action, e.outcome, e.reason,
-                      e.actor_id::text, e.session_id::text, e.object_id::text, e.source_address, e.request_id,
-                      e.details, e.prev_hash, e.hash
+        let links = sqlx::query_as!(
+            Link,
+            r#"SELECT e.version, e.tenant_id, e.seq,
+                      CASE WHEN isfinite(e.at) THEN (extract(epoch FROM e.at) * 1000000)::bigint END AS at_micros,
+                      e.action, e.outcome, e.reason, e.actor_id, e.session_id, e.object_id, e.source_address,
+                      e.request_id, e.details, e.prev_hash, e.hash
                  FROM app.enter_tenant($1) AS entered,
-                      LATERAL (SELECT * FROM audit_events
-                                WHERE tenant_id = entered.tenant_id AND seq > $2 AND at >= $3 AND at < $4
-                                ORDER BY seq LIMIT $5) AS e
+              LATERAL (SELECT version, tenant_id, seq, at, action, outcome, reason, actor_id, session_id, object_id,
+                              source_address, request_id, details, prev_hash, hash
+                         FROM audit_events
+                        WHERE tenant_id = entered.tenant_id AND seq > $2 AND at >= $3 AND at < $4
+                        ORDER BY seq LIMIT $5) AS e
                 ORDER BY e.seq"#,
             tenant,
             seq,
@@ -112,9 +123,9 @@ impl Maintenance {
             month.ends_at,
             limit,
         );
-        let rows = rows.fetch_all(&mut self.0).await.map_err(|error| Failure::of(&error))?;
+        let links = links.fetch_all(&mut self.0).await.map_err(|error| Failure::of(&error))?;
         self.commit().await?;
-        Ok(rows)
+        Ok(links)
     }
 
     /// Notes that the tenant's chain is exported up to this record, and with
@@ -123,7 +134,7 @@ impl Maintenance {
     ///
     /// # Errors
     /// `SYS_001` or `SYS_002`; nothing was noted.
-    pub async fn anchor_audit(&mut self, tenant: Uuid, end: &AuditHead, at: i64) -> Result<()> {
+    pub async fn anchor_audit(&mut self, tenant: Uuid, end: &AuditAnchor, at: i64) -> Result<()> {
         self.begin().await?;
         let enter = sqlx::query!("SELECT app.enter_tenant($1)", tenant);
         self.0.execute(enter).await.map_err(|error| Failure::of(&error))?;

@@ -1,0 +1,124 @@
+//! Users whom a provider vouches for, and what an admin's act is worth against
+//! the provider's tokens that are about.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use shared::testing::{Answer, Event, Member, TestApp, TestDatabase, TestIssuer, TestKeys, federated::ON_LOOPBACK};
+use sqlx::{Executor, query_scalar};
+use uuid::Uuid;
+
+use crate::{
+    Users,
+    trial::{USERS, delete, get, patch, path, set},
+};
+
+struct World {
+    app: TestApp<Users>,
+    ada: Member,
+    idp: TestIssuer,
+}
+
+impl World {
+    async fn start(changes: &Value) -> Self {
+        let (database, keys) = (TestDatabase::create().await, Arc::new(TestKeys::generate("test-key")));
+        let app = TestApp::start_with(crate::routes(), database, keys, &[ON_LOOPBACK]).await;
+        let (ada, idp) = (app.tenant("acme").await, TestIssuer::start("ES256"));
+        idp.register(&app.database, ada.tenant, changes).await;
+        Self { app, ada, idp }
+    }
+
+    fn claims(&self, changes: &Value) -> Value {
+        let mut claims = self.idp.claims(&self.app, self.ada.tenant, "bob");
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        claims
+    }
+
+    fn token(&self, changes: &Value) -> String {
+        self.idp.sign(&self.claims(changes))
+    }
+
+    async fn list(&self, token: &str) -> Answer {
+        self.app.send(Event::get(USERS).bearer(token)).await
+    }
+
+    /// The user that a token has made.
+    async fn bob(&self) -> Uuid {
+        let query = "SELECT user_id FROM federated_identities WHERE tenant_id = $1";
+        query_scalar(query).bind(self.ada.tenant).fetch_one(&mut self.app.superuser().await).await.unwrap()
+    }
+
+    async fn count(&self, query: &'static str) -> i64 {
+        query_scalar(query).fetch_one(&mut self.app.superuser().await).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn r5_a_user_who_was_deactivated_and_then_deleted_does_not_come_back_by_an_old_token() {
+    for acts in [&["deactivate"][..], &["demote"], &[]] {
+        let world = World::start(&json!({ "default_role": "analyst" })).await;
+        let (ada, token) = (&world.ada, world.token(&json!({ "sid": "theirs" })));
+        let first = world.list(&token).await.code();
+        assert!(first == "none" || first == "PERM_001", "{first}");
+        let bob = world.bob().await;
+        for act in acts {
+            let event = match *act {
+                "demote" => patch(&path(bob), ada, "*", &json!({ "role": "viewer" })),
+                act => set(act, &path(bob), ada, "*"),
+            };
+            assert_eq!(world.app.send(event).await.status, 200, "{act}");
+        }
+        assert_eq!(world.app.send(delete(&path(bob), ada, "*")).await.status, 204);
+        for _ in 0..3 {
+            get_own(&world, bob, &token).await;
+        }
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE status = 'active'").await, 1, "{acts:?}");
+    }
+}
+
+async fn get_own(world: &World, user: Uuid, token: &str) {
+    let answer = world.app.send(Event::get(&path(user)).bearer(token)).await;
+    assert_eq!(answer.code(), "AUTH_006", "{:?}", answer.log);
+}
+
+#[tokio::test]
+async fn an_admins_change_of_role_is_not_undone_by_a_token_that_was_issued_before() {
+    let world = World::start(&json!({ "role_claim": "groups", "role_map": { "leads": "admin" } })).await;
+    let claims = world.claims(&json!({ "sid": "theirs", "groups": ["leads"] }));
+    let token = world.idp.sign(&claims);
+    assert_eq!(world.list(&token).await.code(), "none");
+    let bob = world.bob().await;
+    world.app.clock.advance(time::Duration::seconds(30));
+    let demoted = world.app.send(patch(&path(bob), &world.ada, "*", &json!({ "role": "viewer" }))).await;
+    assert_eq!(demoted.status, 200, "{:?}", demoted.log);
+    let mut sibling = claims.clone();
+    sibling["jti"] = json!("another");
+    for token in [&token, &token, &world.idp.sign(&sibling)] {
+        assert_eq!(world.list(token).await.code(), "AUTH_006");
+    }
+    let role = get(&world.app, &world.ada, &path(bob)).await.json()["role"].clone();
+    assert_eq!(role, "viewer");
+    world.app.clock.advance(time::Duration::seconds(30));
+    let next = world.token(&json!({ "sid": "theirs", "groups": ["leads"] }));
+    assert_eq!(world.list(&next).await.code(), "none", "the next token counts again");
+}
+
+/// A deletion locks the user, then what is known of its tokens.
+#[tokio::test]
+async fn a_newer_token_waits_for_the_user_before_it_locks_what_is_known_of_its_tokens() {
+    let world = World::start(&json!({})).await;
+    world.list(&world.token(&json!({}))).await;
+    let bob = world.bob().await;
+    world.app.clock.advance(time::Duration::seconds(30));
+    let newer = world.token(&json!({}));
+    let mut deleting = world.app.superuser().await;
+    deleting.execute("BEGIN; SELECT * FROM users ORDER BY id FOR NO KEY UPDATE").await.unwrap();
+    let identity_is_free = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        deleting.execute("SELECT * FROM federated_identities FOR UPDATE NOWAIT").await.map(drop).unwrap();
+        deleting.execute("COMMIT").await.unwrap();
+    };
+    let own = Event::get(&path(bob)).bearer(&newer);
+    let (answer, ()) = tokio::join!(world.app.send(own), identity_is_free);
+    assert_eq!(answer.status, 200, "{:?}", answer.log);
+}
