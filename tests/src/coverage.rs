@@ -138,7 +138,7 @@ fn is_to_be_recorded(route: &Route) -> bool {
 
 #[tokio::test]
 async fn every_route_that_changes_something_leaves_one_record_done_or_refused() {
-    let functions = Functions::start().await;
+    let functions = Box::pin(Functions::start()).await;
     let mut walked = 0;
     for (group, routes) in groups() {
         for route in routes.into_iter().filter(is_to_be_recorded) {

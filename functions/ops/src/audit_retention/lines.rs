@@ -29,9 +29,9 @@ struct Record<'a> {
 
 /// The records as an export has them, a line each, if they go on with the
 /// chain. What is checked is the line, as a verifier will read it.
-pub(super) fn lines(chain: &mut Chain, links: &[Link]) -> Result<Vec<u8>, BadSeq> {
+pub(super) fn lines(chain: &mut Chain, records: &[Link]) -> Result<Vec<u8>, BadSeq> {
     let mut lines = Vec::new();
-    for link in links {
+    for link in records {
         let line = line(link).ok_or(BadSeq(link.seq))?;
         let read = Line::read(&line).ok_or(BadSeq(link.seq))?;
         chain.extend(&read.form())?;
@@ -61,8 +61,8 @@ fn line(link: &Link) -> Option<Vec<u8>> {
         source_address: link.source_address.as_deref(),
         request_id: link.request_id.as_deref(),
         details: details.map(serde_json::from_str).transpose().ok()?,
-        prev_hash: hex::encode(link.prev_hash.as_slice().try_into().ok()?),
-        hash: hex::encode(link.hash.as_slice().try_into().ok()?),
+        prev_hash: hex::encode(&link.prev_hash),
+        hash: hex::encode(&link.hash),
     };
     serde_json::to_vec(&record).ok()
 }

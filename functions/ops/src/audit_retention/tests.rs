@@ -10,6 +10,7 @@ use shared::{
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 
 use super::*;
+use crate::audit_checkpoint::tests::bucket;
 
 const ACME: &str = "00000000-0000-7000-8000-00000000000a";
 const BETA: &str = "00000000-0000-7000-8000-00000000000b";
@@ -106,7 +107,7 @@ impl Ops {
             ("AUDIT_CHECKPOINT_FOLDER", &folder),
         ];
         let lookup = |name: &str| {
-            let found = usual.iter().chain(settings).find(|(key, _)| *key == name);
+            let found = settings.iter().chain(&usual).find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         };
         let start = Start::on_lambda(from_lookup(&lookup).unwrap()).with(Arc::new(SystemClock), Arc::new(secrets));
@@ -244,6 +245,32 @@ async fn a_run_that_ends_after_any_step_is_gone_on_with_and_nothing_is_lost_or_d
     assert_eq!((&late["dropped"], &late["complete"]), (&json!(0), &json!(false)));
     assert_eq!(ops.retain(SMALL).await.unwrap()["complete"], true);
     ops.all_is_exported_and_gone().await;
+}
+
+#[tokio::test]
+async fn in_s3_a_file_is_locked_and_written_once() {
+    let ops = Ops::start().await;
+    let bucket = bucket::create();
+    let settings = [
+        ("AUDIT_SIGNING_KMS_KEY_ID", ops.key.id()),
+        ("AUDIT_CHECKPOINT_FOLDER", ""),
+        ("AUDIT_CHECKPOINT_BUCKET", &bucket),
+    ];
+    let file = |first: i64, last: i64| format!("/{bucket}/exports/{ACME}/{first:020}-{last:020}.ndjson");
+    let whole = ops.chain(ACME).await;
+    // Its file and checkpoint are kept; its anchor is refused.
+    ops.sql("ALTER TABLE audit_anchors ADD CONSTRAINT no_further CHECK (seq <> 10)").await;
+    assert_eq!(ops.retain_with(SMALL, &settings).await.unwrap()["failed"], 1);
+    let (head, first) = bucket::call("GET", &file(1, 10), &[], "");
+    assert!(head.contains("COMPLIANCE"), "{head}");
+    ops.sql("ALTER TABLE audit_anchors DROP CONSTRAINT no_further").await;
+    assert_eq!(ops.retain_with(SMALL, &settings).await.unwrap()["complete"], true);
+    let files = [(1, 10), (11, 20), (21, 25), (26, 35), (36, 37)];
+    let kept = files.map(|(first, last)| bucket::call("GET", &file(first, last), &[], "").1);
+    assert_eq!(kept[0], first);
+    assert!(whole.starts_with(kept.concat().as_bytes()));
+    assert_eq!(kept.concat().lines().count(), 37);
+    assert_eq!(ops.number("SELECT count(*) FROM audit_events").await, 7, "of ACME");
 }
 
 #[tokio::test]
