@@ -115,6 +115,8 @@ fn the_events_of_ops_are_actions() {
     ] {
         assert!(format!("{:?}", action(name)).starts_with(expected), "{name}");
     }
+    assert_eq!(action("ops-audit-checkpoint"), ops::Action::AuditCheckpoint {});
+    assert_eq!(action("ops-audit-retention"), ops::Action::AuditRetention {});
     let rotate = |only_continue| ops::Action::RotateKeys { only_continue, force: false, next_kms_key_id: None };
     assert_eq!((action("ops-rotate-keys"), action("ops-rotate-keys-continue")), (rotate(false), rotate(true)));
 }

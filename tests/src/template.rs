@@ -51,7 +51,7 @@ pub(crate) fn routes() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 #[test]
-fn schedules_clean_up_sign_checkpoints_and_go_on_with_a_rotation() {
+fn schedules_clean_up_keep_the_trail_and_go_on_with_a_rotation() {
     let schedules = events("Schedule", ["Schedule", "Input"]);
     let action = |input: &str| serde_json::from_str::<ops::Action>(input).unwrap();
     let mut started: Vec<_> = schedules
@@ -62,10 +62,12 @@ fn schedules_clean_up_sign_checkpoints_and_go_on_with_a_rotation() {
     let go_on = ops::Action::RotateKeys { only_continue: true, force: false, next_kms_key_id: None };
     let clean_up = ops::Action::CleanUp {};
     let checkpoint = ops::Action::AuditCheckpoint {};
+    let retention = ops::Action::AuditRetention {};
     assert_eq!(
         started,
         [
             ("ops", "rate(${AuditCheckpointMinutes} minutes)", format!("{checkpoint:?}")),
+            ("ops", "rate(1 day)", format!("{retention:?}")),
             ("ops", "rate(1 hour)", format!("{clean_up:?}")),
             ("ops", "rate(10 minutes)", format!("{go_on:?}")),
         ]

@@ -37,6 +37,10 @@ pub(crate) struct Verified {
     checked: i64,
     /// The chain's end as it stood when the check began.
     head: Head,
+    /// The last record of what was exported and dropped, where the check began
+    /// after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<Head>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_bad_seq: Option<i64>,
     /// Where to go on, where time was up before the end.
@@ -64,14 +68,24 @@ pub(crate) async fn verify(
         return Err(Error::field("to_seq", "must not be before from_seq"));
     }
     let until = clock.now() + MOST;
-    let End { head, last, before } = end(&db, &caller, from).await?;
+    let End { head, last, anchor, before } = end(&db, &caller, from).await?;
     if from > head.seq.max(last).max(1) {
         return Err(Error::field("from_seq", "must be in the trail, which is shorter"));
     }
     let to = to_seq.map_or(head.seq, |Seq(to)| to.min(head.seq));
+    // What was exported is not here any more: the chain hangs on its anchor.
+    let anchor = anchor.filter(|anchor| from <= anchor.seq + 1);
+    let (from, before) = match &anchor {
+        Some(anchor) => (anchor.seq + 1, Some(anchor.hash.clone())),
+        None => (from, before),
+    };
+    if to_seq.is_some_and(|Seq(to)| to < from) {
+        return Err(Error::field("to_seq", "must not be in the part that was exported"));
+    }
     let found = |checked, bad: Option<BadSeq>, next_seq| {
         let first_bad_seq = bad.map(|BadSeq(seq)| seq);
-        Ok(Json(Verified { valid: bad.is_none(), checked, head: head.clone(), first_bad_seq, next_seq }))
+        let (head, anchor) = (head.clone(), anchor.clone());
+        Ok(Json(Verified { valid: bad.is_none(), checked, head, anchor, first_bad_seq, next_seq }))
     };
     let Some(hash) = before.and_then(|hash| hash.try_into().ok()) else {
         return found(0, Some(BadSeq(from - 1)), None);
@@ -108,11 +122,13 @@ pub(crate) async fn verify(
     found(checked, bad, None)
 }
 
-/// The end of a chain, in one snapshot.
+/// The ends of a chain, in one snapshot.
 struct End {
     head: Head,
     /// The last record that there is.
     last: i64,
+    /// The last anchor before the first record that there is.
+    anchor: Option<Head>,
     /// The hash before the first record that is asked for; none where the
     /// record that has it is missing.
     before: Option<Vec<u8>>,
@@ -122,14 +138,20 @@ async fn end(db: &Db, caller: &Caller, from: i64) -> Result<End> {
     let row = db
         .fetch_one(|| {
             sqlx::query!(
-                r#"SELECT h.seq AS "seq?", h.hash AS "hash?", h.last AS "last?", h.before AS "before?"
+                r#"SELECT h.seq AS "seq?", h.hash AS "hash?", h.last AS "last?", h.before AS "before?",
+                          a.seq AS "anchor_seq?", a.hash AS "anchor_hash?"
                      FROM app.enter($1, $2) AS caller,
                   LATERAL (SELECT (SELECT seq FROM audit_heads WHERE tenant_id = caller.tenant_id) AS seq,
                                   (SELECT hash FROM audit_heads WHERE tenant_id = caller.tenant_id) AS hash,
                                   (SELECT max(seq) FROM audit_events WHERE tenant_id = caller.tenant_id) AS last,
+                                  (SELECT min(seq) FROM audit_events WHERE tenant_id = caller.tenant_id) AS first,
                                   (SELECT hash FROM audit_events WHERE tenant_id = caller.tenant_id AND seq = $3::bigint - 1
                                     LIMIT 1) AS before
-                            LIMIT 1) AS h"#,
+                            LIMIT 1) AS h
+                     LEFT JOIN LATERAL (
+                            SELECT seq, hash FROM audit_anchors
+                             WHERE tenant_id = caller.tenant_id AND (h.first IS NULL OR seq < h.first)
+                             ORDER BY seq DESC LIMIT 1) AS a ON true"#,
                 caller.tenant_id(),
                 caller.session_id(),
                 from,
@@ -140,6 +162,7 @@ async fn end(db: &Db, caller: &Caller, from: i64) -> Result<End> {
     Ok(End {
         head: Head { seq: row.seq.unwrap_or(0), hash: row.hash.unwrap_or_else(nothing) },
         last: row.last.unwrap_or(0),
+        anchor: row.anchor_seq.zip(row.anchor_hash).map(|(seq, hash)| Head { seq, hash }),
         before: if from == 1 { Some(nothing()) } else { row.before },
     })
 }

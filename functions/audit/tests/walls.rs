@@ -8,7 +8,7 @@ use shared::{
 };
 use sqlx::{AssertSqlSafe, Executor, raw_sql};
 
-const TABLES: [&str; 3] = ["audit_events", "audit_heads", "audit_checkpoints"];
+const TABLES: [&str; 4] = ["audit_events", "audit_heads", "audit_checkpoints", "audit_anchors"];
 
 /// Two tenants with a refusal each in their trails.
 async fn start() -> (TestApp<App>, Member, Member) {
@@ -22,6 +22,8 @@ async fn start() -> (TestApp<App>, Member, Member) {
         let sql = "INSERT INTO audit_checkpoints SELECT $1, 1, sha256('a'), now(), 'key', sha256('b') || sha256('c')";
         sqlx::query(sql).bind(member.tenant).execute(&mut app.superuser().await).await.unwrap();
     }
+    let anchors = "INSERT INTO audit_anchors SELECT tenant_id, seq, hash, at FROM audit_events";
+    app.superuser().await.execute(anchors).await.unwrap();
     (app, ada, eve)
 }
 

@@ -1,7 +1,7 @@
 //! `{"action":"audit_checkpoint"}` ->
 //! `{"signed":3,"unmoved":9,"broken":0,"failed":0,"complete":true}`
 
-mod sign;
+pub(crate) mod sign;
 mod verified;
 
 use std::collections::VecDeque;
@@ -51,7 +51,7 @@ struct Done {
 
 /// Why a tenant got no checkpoint.
 #[derive(Debug)]
-enum Fault {
+pub(crate) enum Fault {
     /// Its rows could not be read, or the note not be made.
     Database(shared::Error),
     /// KMS does not sign: then it signs for nobody.
@@ -163,4 +163,4 @@ impl Run<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,7 @@
 //! answers with JSON.
 
 mod audit_checkpoint;
+mod audit_retention;
 mod clean_up;
 mod migrate;
 mod rotate_keys;
@@ -40,6 +41,8 @@ pub enum Action {
     },
     /// Signs the head of each audit chain that grew, and keeps that.
     AuditCheckpoint {},
+    /// Makes the months of the audit trail, and exports and drops those that are past their retention.
+    AuditRetention {},
     /// Creates a tenant and its first admin.
     CreateTenant(tenants::NewTenant),
     /// Refuses a tenant from the next request on.
@@ -65,6 +68,8 @@ pub struct OpsConfig {
     pub pepper_secret_id: Option<String>,
     /// The invocation's id, which CloudTrail has too; the caller's identity is there.
     pub request_id: Option<String>,
+    /// How many months the database keeps of the audit trail, at least.
+    pub audit_retention_months: u32,
 }
 
 impl Config for OpsConfig {
@@ -77,6 +82,7 @@ impl Config for OpsConfig {
             checkpoints: CheckpointsConfig::read(env),
             pepper_secret_id: env.optional("PASSWORD_PEPPER_SECRET_ID"),
             request_id: None,
+            audit_retention_months: audit_retention::months(env),
         }
     }
 }
@@ -102,6 +108,9 @@ pub async fn run(action: Action, start: &Start, config: OpsConfig) -> Result<Val
         Action::DeleteTenant(deletion) => tenants::delete(start, config, deletion, tenants::Limits::USUAL).await,
         Action::AuditCheckpoint {} => {
             audit_checkpoint::audit_checkpoint(start, config, audit_checkpoint::Limits::USUAL).await
+        }
+        Action::AuditRetention {} => {
+            audit_retention::audit_retention(start, config, audit_retention::Limits::USUAL).await
         }
         Action::CleanUp {} => clean_up::clean_up(start, config, clean_up::Limits::USUAL).await,
     }

@@ -3,6 +3,7 @@
 //! one. Used by `ops`; docs/adr/0011-clean-up-role.md says why.
 
 mod chain;
+mod retention;
 
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use super::failure::Failure;
 use crate::{config::DatabaseConfig, error::Result, start::Start};
 
 pub use chain::ChainEnds;
+pub use retention::{AuditAnchor, AuditPartition, MadePartitions};
 
 /// Begins each transaction. It takes the role on for itself alone, and the
 /// deadlines too: roles that are taken on bring none of their own. A process

@@ -25,7 +25,7 @@ async fn verified(app: &TestApp<App>, member: &Member, query: &str) -> Value {
 async fn change(app: &TestApp<App>, sql: &str) {
     // A superuser whom nothing binds, not even the table's own constraints.
     let sql = format!(
-        "ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_pkey CASCADE;
+        "ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_key CASCADE;
          ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_details_object;
          ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_version;
          ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_outcome;
@@ -271,4 +271,69 @@ async fn t2_each_admin_verifies_its_own_chain_and_nobody_else_any() {
     assert_eq!(verified(&app, &ada, "").await["first_bad_seq"], 1);
     let analyst = app.member(ada.tenant, Role::Analyst).await;
     assert_eq!(get(&app, &analyst, "verify").await.code(), "PERM_001");
+}
+
+/// As the retention leaves it, of the records up to `seq`.
+async fn export_up_to(app: &TestApp<App>, seq: i64) {
+    change(
+        app,
+        &format!(
+            "INSERT INTO audit_anchors SELECT tenant_id, seq, hash, at FROM audit_events WHERE seq IN ({seq} - 3, {seq});
+             DELETE FROM audit_events WHERE seq <= {seq}"
+        ),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_left_of_an_exported_chain_hangs_on_its_anchor() {
+    let (app, ada) = start(12).await;
+    let head = verified(&app, &ada, "").await["head"].clone();
+    let hash = "SELECT encode(hash, 'hex') FROM audit_events WHERE seq = 8";
+    let hash: String = sqlx::query_scalar(hash).fetch_one(&mut app.superuser().await).await.unwrap();
+    export_up_to(&app, 8).await;
+    let anchor = json!({ "seq": 8, "hash": hash });
+    for (query, checked) in [("", 4), ("?from_seq=3", 4), ("?from_seq=9", 4), ("?to_seq=9", 1)] {
+        let found = verified(&app, &ada, query).await;
+        assert_eq!(found, json!({ "valid": true, "checked": checked, "head": head, "anchor": anchor }), "{query}");
+    }
+    assert_eq!(verified(&app, &ada, "?from_seq=10").await, json!({ "valid": true, "checked": 3, "head": head }));
+    let before = get(&app, &ada, "verify?to_seq=8").await;
+    assert_eq!(before.json()["error"]["fields"][0]["field"], "to_seq");
+    // The rest is exported as well, and then there is something new.
+    export_up_to(&app, 12).await;
+    let all = verified(&app, &ada, "").await;
+    assert_eq!((&all["valid"], &all["checked"], &all["anchor"]), (&json!(true), &json!(0), &head));
+    append(&mut app.superuser().await, ada.tenant, ("todos.create", "success", None, None)).await;
+    assert_eq!(verified(&app, &ada, "").await["checked"], 1);
+}
+
+#[tokio::test]
+async fn l1_a_chain_whose_beginning_is_gone_without_its_anchor_is_bad() {
+    let (app, ada) = start(12).await;
+    export_up_to(&app, 8).await;
+    change(
+        &app,
+        "CREATE TABLE kept_anchors AS SELECT * FROM audit_anchors; CREATE TABLE kept AS SELECT * FROM audit_events",
+    )
+    .await;
+    for (name, sql, bad) in [
+        ("no anchor", "DELETE FROM audit_anchors", 1),
+        ("an anchor of less", "DELETE FROM audit_anchors WHERE seq = 8", 6),
+        ("an anchor of more", "UPDATE audit_anchors SET seq = 9 WHERE seq = 8", 6),
+        ("another hash", "UPDATE audit_anchors SET hash = sha256('x') WHERE seq = 8", 9),
+        ("the next record gone too", "DELETE FROM audit_events WHERE seq = 9", 9),
+        ("all records gone", "DELETE FROM audit_events", 9),
+    ] {
+        change(&app, sql).await;
+        let found = verified(&app, &ada, "").await;
+        assert_eq!((&found["valid"], &found["first_bad_seq"]), (&json!(false), &json!(bad)), "{name}: {found}");
+        change(
+            &app,
+            "DELETE FROM audit_anchors; INSERT INTO audit_anchors SELECT * FROM kept_anchors;
+             DELETE FROM audit_events; INSERT INTO audit_events SELECT * FROM kept",
+        )
+        .await;
+        assert_eq!(verified(&app, &ada, "").await["valid"], true, "{name}");
+    }
 }

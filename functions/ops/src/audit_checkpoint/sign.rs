@@ -15,21 +15,21 @@ use uuid::Uuid;
 use super::Fault;
 
 /// The key that signs in this run, and the place where its checkpoints go.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     key: Arc<dyn SigningKey>,
     store: Box<dyn CheckpointStore>,
 }
 
 /// A checkpoint that stands where it is kept.
-pub(super) struct Kept {
-    pub(super) signed: SignedCheckpoint,
+pub(crate) struct Kept {
+    pub(crate) signed: SignedCheckpoint,
     /// Whether it did not before.
-    pub(super) is_new: bool,
+    pub(crate) is_new: bool,
 }
 
 impl Signer {
     /// Keeps the key's public part first, so that no checkpoint stands without it.
-    pub(super) async fn begin(config: &CheckpointsConfig, start: &Start) -> Result<Self, Fault> {
+    pub(crate) async fn begin(config: &CheckpointsConfig, start: &Start) -> Result<Self, Fault> {
         let store = config.store(start).await.map_err(Fault::Store)?;
         let (key, public) = KmsKeys::connect(start).await.signing_key(&config.kms_key_id).await.map_err(Fault::Kms)?;
         let set = json!({ "keys": [public] }).to_string();
@@ -37,10 +37,21 @@ impl Signer {
         Ok(Self { key, store })
     }
 
+    /// Keeps something else beside the checkpoints. It is well where a run before
+    /// this one has kept the same, and nothing goes over what is another.
+    pub(crate) async fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        match self.store.put(name, bytes).await.map_err(Fault::Store)? {
+            Put::StoodThere(stood) if stood != bytes => {
+                Err(Fault::Store(format!("{name} is there already, and says something else")))
+            }
+            Put::Written | Put::StoodThere(_) => Ok(()),
+        }
+    }
+
     /// Signs a record's hash and keeps that. Where something is kept of this
     /// record already, it is what counts: a run before this one may have ended
     /// between the two.
-    pub(super) async fn sign(&self, tenant: Uuid, seq: i64, hash: Hash, now: OffsetDateTime) -> Result<Kept, Fault> {
+    pub(crate) async fn sign(&self, tenant: Uuid, seq: i64, hash: Hash, now: OffsetDateTime) -> Result<Kept, Fault> {
         let micros = i64::try_from(now.unix_timestamp_nanos() / 1_000);
         let time_micros = micros.map_err(|_| Fault::Store("the time is not within bounds".to_owned()))?;
         let (tenant_id, kid) = (tenant.to_string(), self.key.kid().to_owned());

@@ -1,4 +1,4 @@
-mod bucket;
+pub(crate) mod bucket;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 

@@ -19,6 +19,8 @@ const SECURITY_DEFINERS: &[&str] = &[
     "app.clean_up_attempts(integer)",
     "app.clear_attempts(bytea)",
     "app.count_request(bytea,timestamp with time zone,integer)",
+    "app.drop_audit_partition(text)",
+    "app.make_audit_partitions(integer)",
     "app.register_issuer()",
     "app.reserve_attempt(bytea,timestamp with time zone)",
     "app.settle_provider_fetch(bytea,timestamp with time zone,text)",
@@ -100,8 +102,15 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &[],
         "SELECT format('%s on %s', privilege, relname) FROM pg_class,
                 unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
-          WHERE relname IN ('audit_events', 'audit_heads', 'audit_checkpoints', '_sqlx_migrations') AND relname <> ALL ($1)
+          WHERE relname IN ('audit_events', 'audit_heads', 'audit_checkpoints', 'audit_anchors', '_sqlx_migrations')
+            AND relname <> ALL ($1)
             AND has_table_privilege('tenantry_runtime', pg_class.oid, privilege)",
+    ),
+    (
+        "a month of the trail is reached through the trail alone, by whatever role",
+        &[],
+        "SELECT relname::text FROM pg_class WHERE relispartition AND relkind IN ('r', 'p') AND relname <> ALL ($1)
+            AND EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee <> relowner)",
     ),
     (
         "the list of tenants is the maintenance role's alone, to be read",
@@ -265,6 +274,10 @@ async fn every_rule_bites() {
         ("GRANT CREATE ON SCHEMA app TO tenantry_runtime", &["app"]),
         ("GRANT UPDATE ON audit_events TO tenantry_runtime", &["UPDATE on audit_events"]),
         ("GRANT DELETE ON audit_heads TO PUBLIC", &["DELETE on audit_heads", "DELETE on audit_heads", "audit_heads"]),
+        ("GRANT SELECT ON audit_events_default TO tenantry_runtime", &["audit_events_default"]),
+        ("ALTER TABLE audit_events_default NO FORCE ROW LEVEL SECURITY", &["audit_events_default"]),
+        ("DROP POLICY tenant ON audit_events_default", &["audit_events_default"]),
+        ("GRANT INSERT ON audit_anchors TO tenantry_runtime", &["INSERT on audit_anchors"]),
         ("GRANT DELETE ON tenant_keys TO tenantry_runtime", &["DELETE on tenant_keys"]),
         ("GRANT TRUNCATE ON todos TO tenantry_runtime", &["todos"]),
         ("ALTER POLICY maintenance ON tenants TO PUBLIC", &["maintenance"]),

@@ -18,7 +18,7 @@ const ANYBODY: &str = "authorization: AWS4-HMAC-SHA256 Credential=test/20261121/
                        SignedHeaders=host, Signature=0";
 
 /// A new one, and its name.
-pub(super) fn create() -> String {
+pub(crate) fn create() -> String {
     let name = format!("tests-{}", SystemClock.new_id().simple());
     let (head, _) = call("PUT", &format!("/{name}"), &["x-amz-bucket-object-lock-enabled: true"], "");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -28,7 +28,7 @@ pub(super) fn create() -> String {
 }
 
 /// The head and the body of the answer.
-pub(super) fn call(method: &str, target: &str, headers: &[&str], body: &str) -> (String, String) {
+pub(crate) fn call(method: &str, target: &str, headers: &[&str], body: &str) -> (String, String) {
     let endpoint = setting("AWS_ENDPOINT_URL");
     let host = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
