@@ -24,10 +24,11 @@ fn shipped() -> Vec<(String, String)> {
     let mut tests = Vec::new();
     for (path, text) in &shipped {
         let folder = if path.ends_with("lib.rs") { path.with_file_name("") } else { path.with_extension("") };
-        let names = text.split("#[cfg(test)]\nmod ").skip(1).map(|rest| rest.split([';', ' ']).next().unwrap());
-        tests.extend(names.map(|name| folder.join(format!("{name}.rs"))));
+        let modules = text.split("#[cfg(test)]\n").skip(1);
+        let modules = modules.filter_map(|rest| rest.trim_start_matches("pub(crate) ").strip_prefix("mod "));
+        tests.extend(modules.map(|rest| folder.join(rest.split([';', ' ']).next().unwrap())));
     }
-    shipped.retain(|(path, _)| !tests.contains(path));
+    shipped.retain(|(path, _)| !path.ancestors().any(|part| tests.contains(&part.with_extension(""))));
     let name = |path: PathBuf| path.strip_prefix(functions).unwrap().to_string_lossy().replace('\\', "/");
     let cut = |text: String| text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
     shipped.into_iter().map(|(path, text)| (name(path), cut(text))).collect()
