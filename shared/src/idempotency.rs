@@ -3,13 +3,15 @@
 //! The key is claimed in the same transaction as the change, and the answer is
 //! stored with it, so there is no moment at which one stands without the other.
 
+mod answer_key;
+
 use aws_lc_rs::hmac;
 use axum::{
     body::Body,
-    extract::{FromRef, FromRequest, Request},
+    extract::{FromRef, FromRequest, OriginalUri, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     error::{Code, Error, Result},
     extract::{json_bytes, parse_json},
 };
+use answer_key::AnswerKey;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -36,11 +39,26 @@ impl RequestHashes {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
     }
 
+    /// Of the request `method path` with this body, under the key `name`.
+    fn keyed(&self, name: &[u8], method: &Method, path: &str, body: &[u8]) -> Keyed {
+        // Neither a method nor a path has a line's end in it.
+        let request = [method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body].concat();
+        let claim = IdempotencyKey { key_hash: self.hash(name), request_hash: self.hash(&request) };
+        Keyed { claim, answer: AnswerKey::of(&self.0, name) }
+    }
+
     fn hash(&self, bytes: &[u8]) -> [u8; 32] {
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&self.0, bytes).as_ref());
         hash
     }
+}
+
+/// What an `Idempotency-Key` is to its request.
+#[derive(Debug, Clone)]
+struct Keyed {
+    claim: IdempotencyKey,
+    answer: AnswerKey,
 }
 
 /// A JSON body that creates, and the key that it may carry. Extract it in place
@@ -49,7 +67,7 @@ impl RequestHashes {
 pub struct Idempotent<T> {
     /// The body.
     pub body: T,
-    key: Option<IdempotencyKey>,
+    key: Option<Keyed>,
 }
 
 /// A transaction to create in, or the answer that was given before.
@@ -68,7 +86,7 @@ impl<T> Idempotent<T> {
     /// `RES_004` while the same request is in flight, `RES_005` where the key
     /// was used with another body, else as [`Db::begin`].
     pub async fn begin(&self, db: &Db, caller: &Caller) -> Result<Begun> {
-        match db.begin_with_key(caller, self.key.as_ref()).await {
+        match db.begin_with_key(caller, self.key.as_ref().map(|key| &key.claim)).await {
             Ok(transaction) => Ok(Begun::New(transaction)),
             Err(error) => match &self.key {
                 Some(key) if answered_before(&error) => stored_answer(db, caller, key).await.map(Begun::Replay),
@@ -96,18 +114,17 @@ impl<T> Idempotent<T> {
             .iter()
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
             .collect();
-        let text = String::from_utf8_lossy(&body);
         sqlx::query!(
-            "INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body)
+            "INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body_ciphertext)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             caller.tenant_id(),
             caller.user_id(),
             caller.action().as_str(),
-            &key.key_hash,
-            &key.request_hash,
+            &key.claim.key_hash,
+            &key.claim.request_hash,
             i16::try_from(parts.status.as_u16()).unwrap_or_default(),
             serde_json::Value::Object(headers),
-            &*text,
+            key.answer.seal(caller, &body)?,
         )
         .execute(&mut transaction)
         .await?;
@@ -120,25 +137,26 @@ fn answered_before(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<AnsweredBefore>)
 }
 
-async fn stored_answer(db: &Db, caller: &Caller, key: &IdempotencyKey) -> Result<Response> {
+async fn stored_answer(db: &Db, caller: &Caller, key: &Keyed) -> Result<Response> {
     let row = db
         .fetch_one(|| {
             sqlx::query!(
-                r#"SELECT k.status AS "status!", k.headers AS "headers!", k.body AS "body!"
+                r#"SELECT k.status AS "status!", k.headers AS "headers!", k.body_ciphertext AS "body!"
                      FROM app.enter($1, $2) AS caller,
-                  LATERAL (SELECT status, headers, body FROM idempotency_keys
+                  LATERAL (SELECT status, headers, body_ciphertext FROM idempotency_keys
                             WHERE tenant_id = caller.tenant_id AND user_id = caller.user_id
                               AND action = $3 AND key_hash = $4
                             LIMIT 1) AS k"#,
                 caller.tenant_id(),
                 caller.session_id(),
                 caller.action().as_str(),
-                &key.key_hash,
+                &key.claim.key_hash,
             )
         })
         .await?;
     let status = u16::try_from(row.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    let mut response = (status.unwrap_or(StatusCode::OK), row.body).into_response();
+    let body = key.answer.open(caller, &row.body)?;
+    let mut response = (status.unwrap_or(StatusCode::OK), body).into_response();
     let headers = response.headers_mut();
     for (name, value) in row.headers.as_object().into_iter().flatten() {
         if let (Ok(name), Some(Ok(value))) = (name.parse::<HeaderName>(), value.as_str().map(HeaderValue::try_from)) {
@@ -159,13 +177,19 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let name = key_header(request.headers())?;
+        let (method, path) = (request.method().clone(), path_of(&request));
         let bytes = json_bytes(request, state).await?;
         let body = parse_json(&bytes)?;
         let hashes = RequestHashes::from_ref(state);
-        let key = name
-            .map(|name| IdempotencyKey { key_hash: hashes.hash(name.as_bytes()), request_hash: hashes.hash(&bytes) });
+        let key = name.map(|name| hashes.keyed(name.as_bytes(), &method, &path, &bytes));
         Ok(Self { body, key })
     }
+}
+
+/// As it was sent, whatever router was nested on the way.
+fn path_of(request: &Request) -> String {
+    let original = request.extensions().get::<OriginalUri>();
+    original.map_or(request.uri(), |OriginalUri(uri)| uri).path().to_owned()
 }
 
 fn key_header(headers: &HeaderMap) -> Result<Option<HeaderValue>> {
@@ -175,5 +199,30 @@ fn key_header(headers: &HeaderMap) -> Result<Option<HeaderValue>> {
         Ok(Some(value.clone()))
     } else {
         Err(Error::field("Idempotency-Key", "must be 1 to 128 visible ASCII characters"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_path_method_or_body_is_another_request_and_another_key_another_answer() {
+        let hashes = RequestHashes::derived_from(&[7; 32]);
+        let hash = |name: &str, method, path, body: &str| {
+            let keyed = hashes.keyed(name.as_bytes(), method, path, body.as_bytes());
+            (keyed.claim.key_hash, keyed.claim.request_hash)
+        };
+        let first = hash("k", &Method::POST, "/users/1/activate", "{}");
+        assert_eq!(first, hash("k", &Method::POST, "/users/1/activate", "{}"));
+        for (method, path, body) in [
+            (&Method::POST, "/users/2/activate", "{}"),
+            (&Method::PUT, "/users/1/activate", "{}"),
+            (&Method::POST, "/users/1/activate", "{ }"),
+        ] {
+            let other = hash("k", method, path, body);
+            assert_eq!(first.0, other.0);
+            assert_ne!(first.1, other.1, "{method} {path} {body}");
+        }
     }
 }

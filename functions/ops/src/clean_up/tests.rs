@@ -42,7 +42,7 @@ impl Ops {
                FROM tenants, generate_series(1, substr(slug, 3)::int) AS n WHERE slug LIKE 't-%';
              INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
              SELECT tenant_id, id, 0, sha256(id::text::bytea), created_at, expires_at FROM sessions;
-             INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body, created_at)
+             INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body_ciphertext, created_at)
              SELECT tenant_id, user_id, 'todos.create', sha256(id::text::bytea), '', 201, '{{}}', '', created_at FROM sessions;
              INSERT INTO app.request_counts SELECT sha256(n::text::bytea), 1, '2020-01-01' FROM generate_series(1, 7) AS n"
         );

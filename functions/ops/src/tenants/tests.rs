@@ -119,7 +119,7 @@ const FILL: &str = "
     SELECT tenant_id, gen_random_uuid(), id, now(), now(), now() + interval '1 day' FROM users, generate_series(1, 7);
     INSERT INTO refresh_tokens (tenant_id, session_id, generation, token_hash, created_at, expires_at)
     SELECT tenant_id, id, 0, sha256(id::text::bytea), now(), now() FROM sessions;
-    INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body)
+    INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body_ciphertext)
     SELECT tenant_id, id, 'todos.create', '', '', 201, '{}', '' FROM users;
     INSERT INTO todos (tenant_id, id, owner_id, title, created_at, updated_at)
     SELECT tenant_id, gen_random_uuid(), id, 'A todo', now(), now() FROM users, generate_series(1, 500);
@@ -431,7 +431,7 @@ async fn the_operators_role_reaches_the_tenant_that_it_entered_and_no_secret_of_
         "SELECT token_hash FROM refresh_tokens",
         "SELECT wrapped FROM tenant_keys",
         "INSERT INTO tenant_keys DEFAULT VALUES",
-        "SELECT body FROM idempotency_keys",
+        "SELECT body_ciphertext FROM idempotency_keys",
         "SELECT client_secret_ciphertext FROM identity_providers",
         "DELETE FROM audit_events",
         "DELETE FROM audit_heads",

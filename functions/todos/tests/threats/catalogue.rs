@@ -137,7 +137,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             AND has_table_privilege('tenantry_maintenance', oid, privilege)
             AND format('%s on %s', privilege, relname) <> ALL ($1)
           UNION ALL SELECT format('%s.%s', attrelid::regclass, attname) FROM pg_attribute
-           WHERE attname IN ('slug', 'email', 'password_hash', 'source_address', 'token_hash', 'headers', 'body')
+           WHERE attname IN ('slug', 'email', 'password_hash', 'source_address', 'token_hash', 'headers', 'body_ciphertext')
              AND attnum > 0 AND has_column_privilege('tenantry_maintenance', attrelid, attnum, 'SELECT')
              AND attrelid::regclass::text IN ('tenants', 'users', 'sessions', 'refresh_tokens', 'idempotency_keys')",
     ),

@@ -168,11 +168,33 @@ async fn neither_the_key_nor_its_request_is_stored_in_plain() {
     let app = TestApp::start(todos::routes()).await;
     let ada = app.tenant("acme").await;
     app.send(create(&ada, "a-key-of-hers", "a title")).await;
-    let row: (Value,) = sqlx::query_as("SELECT to_jsonb(k) - 'body' FROM idempotency_keys k")
+    let row: (Value,) = sqlx::query_as("SELECT to_jsonb(k) FROM idempotency_keys k")
         .fetch_one(&mut app.superuser().await)
         .await
         .unwrap();
     assert!(!row.0.to_string().contains("a-key-of-hers"));
+}
+
+#[tokio::test]
+async fn e1_a_stored_answer_that_was_moved_or_altered_is_sys_005() {
+    let app = TestApp::start(todos::routes()).await;
+    let ada = app.tenant("acme").await;
+    for key in ["key-1", "key-2"] {
+        assert_eq!(app.send(create(&ada, key, key)).await.status, 201);
+    }
+    let mut superuser = app.superuser().await;
+    for forged in [
+        "UPDATE idempotency_keys k SET body_ciphertext = o.body_ciphertext FROM idempotency_keys o WHERE o.key_hash <> k.key_hash",
+        "UPDATE idempotency_keys SET body_ciphertext = set_byte(body_ciphertext, 20, 255 - get_byte(body_ciphertext, 20))",
+        "UPDATE idempotency_keys SET body_ciphertext = ''",
+    ] {
+        superuser.execute(forged).await.unwrap();
+        for key in ["key-1", "key-2"] {
+            let answer = app.send(create(&ada, key, key)).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (500, "SYS_005"), "{forged}");
+        }
+    }
+    assert_eq!(count(&app, &ada).await, 2);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn session(tenant: &str, name: &str, used: &str, expires: &str, ended: &str, tok
 
 fn key(tenant: &str, name: &str, created: &str) -> String {
     format!(
-        "INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body, created_at)
+        "INSERT INTO idempotency_keys (tenant_id, user_id, action, key_hash, request_hash, status, headers, body_ciphertext, created_at)
               VALUES ('{tenant}', '{tenant}', '{name}', '', '', 200, '{{}}', '', {created})"
     )
 }
@@ -319,7 +319,7 @@ async fn the_maintenance_role_reads_and_changes_no_more_than_the_clean_up_does()
         "UPDATE sessions SET tenant_id = tenant_id",
         "SELECT token_hash FROM refresh_tokens",
         "UPDATE refresh_tokens SET rotated_at = now()",
-        "SELECT body FROM idempotency_keys",
+        "SELECT body_ciphertext FROM idempotency_keys",
         "UPDATE audit_events SET seq = 0",
         "SELECT seq FROM audit_events_default",
         "UPDATE audit_anchors SET seq = 1",
