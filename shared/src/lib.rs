@@ -7,7 +7,7 @@
 //! 5. [`auth`], [`user`] and [`origin`]: who is calling, from where, and what they may do.
 //! 6. [`extract`], [`page`], [`etag`], [`idempotency`]: the parts of a handler's signature.
 //! 7. [`db`]: a tenant's rows, reachable from a verified caller only.
-//! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is.
+//! 8. [`audit`] and [`refusal`]: what is recorded, and how what was refused is; `checkpoints` (a feature): what proves it.
 //! 9. [`rate_limit`] and [`lockout`]: how often an address, and an account, may be tried.
 //! 10. `session` (feature `signing`): how a session begins, and its tokens.
 //! 11. `fetch` (feature `federation`): the one way out, to identity providers.
