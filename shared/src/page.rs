@@ -44,6 +44,18 @@ impl Limit {
     }
 }
 
+/// The query of a list without filters. One with filters has these two among
+/// them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// How many items.
+    #[serde(default)]
+    pub limit: Limit,
+    /// Where to go on, from the page before.
+    pub cursor: Option<String>,
+}
+
 /// Seals and opens cursors, so that a forged or a foreign one is refused. A
 /// cursor is the last item's id and a tag over it, its caller and its list.
 #[derive(Clone)]

@@ -2,25 +2,17 @@
 
 use audit_verify::{Checkpoint, SignedCheckpoint};
 use axum::extract::{OriginalUri, State};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::{
     Caller, Code, Db, Error, Result,
     extract::Query,
-    page::{Cursors, Limit, Page},
+    page::{Cursors, Page, Paging},
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::seq::{id, seq};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Parameters {
-    #[serde(default)]
-    limit: Limit,
-    cursor: Option<String>,
-}
 
 struct Row {
     tenant_id: Uuid,
@@ -49,7 +41,7 @@ pub(crate) async fn checkpoints(
     State(db): State<Db>,
     State(cursors): State<Cursors>,
     OriginalUri(uri): OriginalUri,
-    Query(Parameters { limit, cursor }): Query<Parameters>,
+    Query(Paging { limit, cursor }): Query<Paging>,
 ) -> Result<Page<Shown>> {
     let before = cursors.open(&caller, cursor.as_deref())?.map_or(i64::MAX, seq);
     let query = || {

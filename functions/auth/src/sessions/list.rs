@@ -1,22 +1,13 @@
 //! `GET /api/v1/auth/sessions`
 
 use axum::extract::{OriginalUri, State};
-use serde::Deserialize;
 use shared::{
     Caller, Db, Result,
     extract::Query,
-    page::{Cursors, Limit, Page},
+    page::{Cursors, Page, Paging},
 };
 
 use super::{Row, Session};
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Parameters {
-    #[serde(default)]
-    limit: Limit,
-    cursor: Option<String>,
-}
 
 /// The caller's own sessions that live, newest first. One round trip.
 pub(crate) async fn list(
@@ -24,9 +15,9 @@ pub(crate) async fn list(
     State(db): State<Db>,
     State(cursors): State<Cursors>,
     OriginalUri(uri): OriginalUri,
-    Query(parameters): Query<Parameters>,
+    Query(Paging { limit, cursor }): Query<Paging>,
 ) -> Result<Page<Session>> {
-    let after = cursors.open(&caller, parameters.cursor.as_deref())?;
+    let after = cursors.open(&caller, cursor.as_deref())?;
     let rows = db
         .fetch_all(|| {
             sqlx::query_as!(
@@ -41,10 +32,10 @@ pub(crate) async fn list(
                 caller.tenant_id(),
                 caller.session_id(),
                 after,
-                parameters.limit.rows(),
+                limit.rows(),
             )
         })
         .await?;
     let sessions = rows.into_iter().map(|row| row.seen_from(caller.session_id())).collect();
-    Ok(cursors.page(&caller, parameters.limit, sessions, uri, |session| session.id))
+    Ok(cursors.page(&caller, limit, sessions, uri, |session| session.id))
 }

@@ -1,22 +1,13 @@
 //! `GET /api/v1/tenants/current/identity-providers`
 
 use axum::extract::{OriginalUri, State};
-use serde::Deserialize;
 use shared::{
     Caller, Db, Result,
     extract::Query,
-    page::{Cursors, Limit, Page},
+    page::{Cursors, Page, Paging},
 };
 
 use super::IdentityProvider;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    #[serde(default)]
-    limit: Limit,
-    cursor: Option<String>,
-}
 
 /// The tenant's providers, newest first. One round trip.
 pub(crate) async fn list(
@@ -24,9 +15,9 @@ pub(crate) async fn list(
     State(db): State<Db>,
     State(cursors): State<Cursors>,
     OriginalUri(uri): OriginalUri,
-    Query(filter): Query<Filter>,
+    Query(Paging { limit, cursor }): Query<Paging>,
 ) -> Result<Page<IdentityProvider>> {
-    let after = cursors.open(&caller, filter.cursor.as_deref())?;
+    let after = cursors.open(&caller, cursor.as_deref())?;
     let rows = db
         .fetch_all(|| {
             sqlx::query_as!(
@@ -42,11 +33,11 @@ pub(crate) async fn list(
                 caller.tenant_id(),
                 caller.session_id(),
                 after,
-                filter.limit.rows(),
+                limit.rows(),
             )
         })
         .await?;
-    Ok(cursors.page(&caller, filter.limit, rows, uri, |provider| provider.id))
+    Ok(cursors.page(&caller, limit, rows, uri, |provider| provider.id))
 }
 
 #[cfg(test)]
