@@ -28,7 +28,7 @@ use crate::{
     clock::SharedClock,
     config::BaseConfig,
     db::Db,
-    error::Result,
+    error::{Error, Result},
     fetch::{Fetch, FetchError, TIME_LIMIT},
     start::Start,
     telemetry,
@@ -88,8 +88,7 @@ impl ProviderKeys {
     /// where the provider's keys cannot be had; `SYS_002` where the shared copy
     /// cannot.
     pub async fn key(&self, issuer: &str, kid: &str, alg: Algorithm) -> Result<Arc<DecodingKey>> {
-        let symmetric = matches!(alg, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
-        if symmetric || !filter::is_kid(kid) {
+        if !filter::can_be(kid, alg) {
             return Err(held::refused());
         }
         let provider = self.provider(issuer);
@@ -109,6 +108,18 @@ impl ProviderKeys {
             Some(answer) => answer,
             None => self.ask(issuer, &provider, kid, alg).await,
         }
+    }
+
+    /// Why there is no such key, where that is known without asking anybody.
+    /// `issuer` may be what a token says and nobody has confirmed: of one that
+    /// was not asked for before, nothing is known.
+    #[must_use]
+    pub fn refusal(&self, issuer: &str, kid: &str, alg: Algorithm) -> Option<Error> {
+        if !filter::can_be(kid, alg) {
+            return Some(held::refused());
+        }
+        let provider = self.providers.lock().unwrap_or_else(PoisonError::into_inner).get(issuer).cloned()?;
+        provider.held().answer(kid, alg, self.clock.now())?.err()
     }
 
     /// Asks the shared copy, and the provider if it is our turn.
