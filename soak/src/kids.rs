@@ -60,22 +60,24 @@ pub(crate) async fn run(kids: usize, seed: u64) -> Result<()> {
     progress(&format!(
         "kids: {ROUNDS} times {refused} to {PROCESSES} processes, {REFUSED_PER_SECOND} a second, beside {VALID_PER_SECOND} valid ones"
     ));
+    // All before the clock starts: RSA is no work of a flood's victim, and costs more than a refusal.
+    let unknown = issuers.under_random_kids(refused * ROUNDS);
+    let malformed = vec!["no.token".to_owned(); refused];
     let mut chance = Chance::new(seed);
     let mut times = [const { Times::new() }; PHASES.len()];
     let (before, begun) = (issuers.fetches(), Instant::now());
-    for round in 0..ROUNDS {
+    for (round, unknown) in unknown.chunks(refused).enumerate() {
         for turn in 0..PHASES.len() {
             let phase = (round + turn) % PHASES.len();
             let good = issuers.valid(valid, SENT_AGAIN);
             let bad = match PHASES[phase] {
-                Beside::Nothing => Vec::new(),
-                Beside::Malformed => vec!["no.token".to_owned(); refused],
-                Beside::RandomKids => issuers.under_random_kids(refused),
+                Beside::Nothing => &[][..],
+                Beside::Malformed => &malformed,
+                Beside::RandomKids => unknown,
             };
-            // Signed before the clock starts.
             let arrivals = [
                 Arrival::paced(&good, true, VALID_PER_SECOND, &mut chance),
-                Arrival::paced(&bad, false, REFUSED_PER_SECOND, &mut chance),
+                Arrival::paced(bad, false, REFUSED_PER_SECOND, &mut chance),
             ];
             times[phase].add(load::send(&mut processes, arrivals.concat())?);
         }

@@ -39,8 +39,10 @@ use held::Held;
 
 /// How many providers' keys are kept; the shared copy has the others'.
 const MOST_PROVIDERS: usize = 1000;
-/// How often the shared copy is read while another environment fetches.
-const POLL: Duration = Duration::from_millis(200);
+/// How long one waits before the shared copy is read again while another
+/// environment fetches: most fetches are short, so twice as long each time.
+const FIRST_POLL: Duration = Duration::from_millis(10);
+const LAST_POLL: Duration = Duration::from_millis(200);
 
 /// The keys of identity providers, as one execution environment has them.
 pub struct ProviderKeys {
@@ -125,6 +127,7 @@ impl ProviderKeys {
     /// Asks the shared copy, and the provider if it is our turn.
     async fn ask(&self, issuer: &str, provider: &Provider, kid: &str, alg: Algorithm) -> Result<Arc<DecodingKey>> {
         let id = digest(&SHA256, issuer.as_bytes());
+        let mut poll = FIRST_POLL;
         loop {
             let (now, held) = (self.clock.now(), provider.held());
             let claim = Claim::make(&self.db, id.as_ref(), now, held.fetched_at).await?;
@@ -148,7 +151,8 @@ impl ProviderKeys {
                 if let Some(key) = held.served_on(kid, alg, now) {
                     return Ok(key);
                 }
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(poll).await;
+                poll = LAST_POLL.min(poll * 2);
             } else {
                 // Newer keys, without this one: asked for again, it is off the cooldown.
                 provider.set(newer);
