@@ -55,7 +55,7 @@ pub(crate) async fn run(kids: usize, seed: u64) -> Result<()> {
     let mut processes = start(&database, &issuers).await?;
     warm_up(&mut processes, &issuers)?;
 
-    let refused = kids.div_ceil(ROUNDS);
+    let refused = kids.div_ceil(ROUNDS).max(1);
     let valid = (refused * VALID_PER_SECOND).div_ceil(REFUSED_PER_SECOND);
     progress(&format!(
         "kids: {ROUNDS} times {refused} to {PROCESSES} processes, {REFUSED_PER_SECOND} a second, beside {VALID_PER_SECOND} valid ones"
