@@ -12,7 +12,7 @@ Tries for long what must hold every time; `make soak ARGS=\"...\"` runs it.
   --mutants N    access tokens that nobody may accept (100000)
   --kids N       tokens under key ids that no provider has (10000)
   --requests N   requests of tenants to others' things (100000)
-  --seed N       chooses the mutants and requests (by the clock; it is said at the start)
+  --seed N       chooses the mutants, requests and paces (by the clock; it is said at the start)
   --only LIST    parts, by comma: refresh, tokens, kids, lockout, isolation
   --help         this text
 
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     pub(crate) kids: usize,
     /// How many requests over the tenants' borders.
     pub(crate) requests: usize,
-    /// What chooses the mutants and the requests.
+    /// What chooses the mutants, the requests and when tokens come.
     pub(crate) seed: u64,
     only: Vec<String>,
 }

@@ -65,7 +65,7 @@ fn run(part: &str, args: &Args) -> Result<()> {
     match part {
         "refresh" => runtime.block_on(refresh::run(args.races)),
         "tokens" => runtime.block_on(tokens::run(args.mutants, args.seed)),
-        "kids" => runtime.block_on(kids::run(args.kids)),
+        "kids" => runtime.block_on(kids::run(args.kids, args.seed)),
         "isolation" => runtime.block_on(isolation::run(args.requests, args.seed)),
         _ => lockout::run(),
     }

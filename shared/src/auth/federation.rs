@@ -150,6 +150,11 @@ impl Federation {
             let said = rules::read(provider, presented, now).map_err(|error| refused(error, identity))?;
             return self.begin(token, signed, &trusted, presented, &said, request).await;
         }
+        // On the cooldown a flood of unknown key ids is not even looked up (K1).
+        let algorithm = presented.algorithm(&SigningAlgorithm::ALL)?;
+        if let Some(error) = self.keys.refusal(issuer, &presented.header.kid, algorithm.into()) {
+            return Err(error.into());
+        }
         match self.find(issuer, presented).await? {
             Found::Others(claims) if claims.is_empty() => Err(Code::InvalidToken.into()),
             Found::Others(claims) => {
@@ -227,8 +232,7 @@ impl Federation {
         token: &Presented<'_>,
         allowed: &[SigningAlgorithm],
     ) -> Result<Signed> {
-        let algorithm = SigningAlgorithm::try_from(token.header.alg.clone()).ok();
-        let algorithm = algorithm.filter(|algorithm| allowed.contains(algorithm)).ok_or(Code::InvalidToken)?;
+        let algorithm = token.algorithm(allowed)?;
         let key = self.keys.key(issuer, &token.header.kid, algorithm.into()).await?;
         let good = jsonwebtoken::crypto::verify(token.signature, token.message.as_bytes(), &key, algorithm.into());
         if !good.unwrap_or(false) {

@@ -28,7 +28,7 @@ use crate::{
     clock::SharedClock,
     config::BaseConfig,
     db::Db,
-    error::Result,
+    error::{Error, Result},
     fetch::{Fetch, FetchError, TIME_LIMIT},
     start::Start,
     telemetry,
@@ -39,8 +39,10 @@ use held::Held;
 
 /// How many providers' keys are kept; the shared copy has the others'.
 const MOST_PROVIDERS: usize = 1000;
-/// How often the shared copy is read while another environment fetches.
-const POLL: Duration = Duration::from_millis(200);
+/// How long one waits before the shared copy is read again while another
+/// environment fetches: most fetches are short, so twice as long each time.
+const FIRST_POLL: Duration = Duration::from_millis(10);
+const LAST_POLL: Duration = Duration::from_millis(200);
 
 /// The keys of identity providers, as one execution environment has them.
 pub struct ProviderKeys {
@@ -88,8 +90,7 @@ impl ProviderKeys {
     /// where the provider's keys cannot be had; `SYS_002` where the shared copy
     /// cannot.
     pub async fn key(&self, issuer: &str, kid: &str, alg: Algorithm) -> Result<Arc<DecodingKey>> {
-        let symmetric = matches!(alg, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
-        if symmetric || !filter::is_kid(kid) {
+        if !filter::can_be(kid, alg) {
             return Err(held::refused());
         }
         let provider = self.provider(issuer);
@@ -111,9 +112,22 @@ impl ProviderKeys {
         }
     }
 
+    /// Why there is no such key, where that is known without asking anybody.
+    /// `issuer` may be what a token says and nobody has confirmed: of one that
+    /// was not asked for before, nothing is known.
+    #[must_use]
+    pub fn refusal(&self, issuer: &str, kid: &str, alg: Algorithm) -> Option<Error> {
+        if !filter::can_be(kid, alg) {
+            return Some(held::refused());
+        }
+        let provider = self.providers.lock().unwrap_or_else(PoisonError::into_inner).get(issuer).cloned()?;
+        provider.held().answer(kid, alg, self.clock.now())?.err()
+    }
+
     /// Asks the shared copy, and the provider if it is our turn.
     async fn ask(&self, issuer: &str, provider: &Provider, kid: &str, alg: Algorithm) -> Result<Arc<DecodingKey>> {
         let id = digest(&SHA256, issuer.as_bytes());
+        let mut poll = FIRST_POLL;
         loop {
             let (now, held) = (self.clock.now(), provider.held());
             let claim = Claim::make(&self.db, id.as_ref(), now, held.fetched_at).await?;
@@ -137,7 +151,8 @@ impl ProviderKeys {
                 if let Some(key) = held.served_on(kid, alg, now) {
                     return Ok(key);
                 }
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(poll).await;
+                poll = LAST_POLL.min(poll * 2);
             } else {
                 // Newer keys, without this one: asked for again, it is off the cooldown.
                 provider.set(newer);

@@ -82,6 +82,24 @@ async fn k1_ten_thousand_random_kids_over_four_environments_are_one_fetch_in_30_
 }
 
 #[tokio::test]
+async fn k1_on_the_cooldown_a_refusal_is_known_without_asking_and_off_it_nothing_is_known() {
+    let provider = TestProvider::start(&[ProviderKey::p256("k").public_jwk()]);
+    let (world, issuer) = (World::new().await, provider.issuer());
+    let keys = world.environment().await;
+    let refusal = |kid: &str| keys.refusal(&issuer, kid, ES256).map(|error| error.code());
+    assert_eq!((refusal("k"), refusal("other"), refusal("\0")), (None, None, Some(Code::InvalidToken)), "never asked");
+    assert_eq!(ask(&keys, &issuer, "k", ES256).await, Ok(()));
+    assert_eq!((refusal("k"), refusal("other")), (None, Some(Code::InvalidToken)));
+    assert!(keys.refusal("https://idp.example", "other", ES256).is_none(), "another issuer");
+    world.wait_seconds(30);
+    assert_eq!((refusal("k"), refusal("other")), (None, None), "it may be a new one (K2)");
+    provider.behave(KEYS, Behaviour::Json(500, json!({})));
+    assert_eq!(ask(&keys, &issuer, "other", ES256).await, Err(Code::ProviderUnavailable));
+    assert_eq!((refusal("k"), refusal("other")), (None, Some(Code::ProviderUnavailable)), "an outage is no refusal");
+    assert_eq!(fetches(&provider), (2, 2));
+}
+
+#[tokio::test]
 async fn k1_a_cold_start_with_a_fresh_shared_copy_asks_the_provider_nothing() {
     let provider = TestProvider::start(&[ProviderKey::p256("k").public_jwk()]);
     let (world, issuer) = (World::new().await, provider.issuer());

@@ -5,7 +5,8 @@ use shared::testing::{
     TestIssuer,
     provider::{Behaviour, DISCOVERY, KEYS},
 };
-use time::Duration;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use crate::{
     provider_tokens::{World, world},
@@ -95,4 +96,56 @@ async fn k4_an_outage_is_ridden_out_with_known_keys_and_is_503_without() {
     let answer = get(&world.app, &by(&world, &world.idp.key, "late")).await;
     assert_eq!(answer.code(), "SYS_003", "past the stale limit");
     assert_eq!(world.idp.provider.count("/elsewhere"), 0);
+}
+
+/// When the function last asked the database for anything.
+async fn last_statement(world: &World) -> OffsetDateTime {
+    let sql = "SELECT query_start FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'local'";
+    sqlx::query_scalar(sql).fetch_one(&mut world.app.superuser().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn k1_on_the_cooldown_unknown_kids_of_a_tenants_provider_cost_the_database_nothing() {
+    let world = world("ES256", &json!({})).await;
+    let token = world.token(&json!({}));
+    let flood = |kid: &str| {
+        let header = json!({ "alg": "ES256", "typ": "JWT", "kid": kid }).to_string();
+        world.idp.key.sign_raw("ES256", &header, &world.claims(&json!({})).to_string())
+    };
+    world.accepted(&token, "before").await;
+    let trails = [world.app.trail(world.ada.tenant).await.len(), world.app.trail(Uuid::nil()).await.len()];
+    let before = last_statement(&world).await;
+    for number in 0..50 {
+        assert_eq!(get(&world.app, &flood(&format!("k-{number}"))).await.code(), "AUTH_001");
+    }
+    assert_eq!(last_statement(&world).await, before, "not even whose provider it is");
+    assert_eq!(get(&world.app, &world.idp.key.sign("ES256", &world.claims(&json!({})))).await.status, 200);
+    assert!(last_statement(&world).await > before, "a known kid is another matter");
+    world.app.clock.advance(Duration::seconds(30));
+    let before = last_statement(&world).await;
+    assert_eq!(get(&world.app, &flood("off the cooldown")).await.code(), "AUTH_001");
+    assert!(last_statement(&world).await > before, "it may be a new key");
+    assert_eq!(world.idp.provider.count(KEYS), 2);
+    assert_eq!(
+        [world.app.trail(world.ada.tenant).await.len(), world.app.trail(Uuid::nil()).await.len()],
+        trails,
+        "what nobody has signed is recorded in no trail"
+    );
+}
+
+#[tokio::test]
+async fn k1_a_kid_that_no_key_can_have_costs_the_database_nothing_ever() {
+    let world = world("ES256", &json!({})).await;
+    world.accepted(&world.ada.token, "so that there is a connection").await;
+    let before = last_statement(&world).await;
+    for (alg, kid) in
+        [("ES256", ""), ("ES256", "a\u{1}b"), ("ES256", &*"k".repeat(257)), ("HS256", "k1"), ("none", "k1")]
+    {
+        let header = json!({ "alg": alg, "typ": "JWT", "kid": kid }).to_string();
+        let token = world.idp.key.sign_raw("ES256", &header, &world.claims(&json!({})).to_string());
+        assert_eq!(get(&world.app, &token).await.code(), "AUTH_001", "{alg} {kid:?}");
+    }
+    assert_eq!(last_statement(&world).await, before);
+    assert_eq!(world.idp.calls(), 0);
 }

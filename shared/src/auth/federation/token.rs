@@ -10,9 +10,12 @@ use serde::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::auth::{
-    content::{Header, Unverified},
-    provider::ClaimName,
+use crate::{
+    auth::{
+        content::{Header, Unverified},
+        provider::{ClaimName, SigningAlgorithm},
+    },
+    error::{Code, Result},
 };
 
 /// How many claims are looked at that might name a tenant.
@@ -38,6 +41,15 @@ impl<'a> Presented<'a> {
         let claims = serde_json::from_slice(&part(claims)?).ok()?;
         part(signature).filter(|bytes| !bytes.is_empty())?;
         Some(Self { header, claims, message, signature })
+    }
+
+    /// What it says that it is signed by.
+    ///
+    /// # Errors
+    /// `AUTH_001` where that is none of these.
+    pub(super) fn algorithm(&self, allowed: &[SigningAlgorithm]) -> Result<SigningAlgorithm> {
+        let algorithm = SigningAlgorithm::try_from(self.header.alg.clone()).ok();
+        algorithm.filter(|algorithm| allowed.contains(algorithm)).ok_or_else(|| Code::InvalidToken.into())
     }
 }
 
@@ -73,7 +85,7 @@ impl Claims {
 
 /// By hand, since a derived map would take the last one of two equal names.
 impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> std::result::Result<Self, D::Error> {
         struct Names;
 
         impl<'de> Visitor<'de> for Names {
@@ -83,7 +95,7 @@ impl<'de> Deserialize<'de> for Claims {
                 f.write_str("claims")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Claims, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Claims, A::Error> {
                 let mut claims = HashMap::new();
                 while let Some((name, value)) = entries.next_entry::<String, Value>()? {
                     if claims.insert(name, value).is_some() {

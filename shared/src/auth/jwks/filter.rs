@@ -79,6 +79,11 @@ pub(super) fn is_kid(text: &str) -> bool {
     (1..=LONGEST_KID).contains(&text.len()) && !text.contains(char::is_control)
 }
 
+/// Whether a provider could have a key by this name for `alg`: a public one.
+pub(super) fn can_be(kid: &str, alg: Algorithm) -> bool {
+    !matches!(alg, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) && is_kid(kid)
+}
+
 impl Keys {
     /// The usable keys of `set`. Of two by one name neither is usable.
     pub(super) fn of(set: JwkSet) -> Self {
