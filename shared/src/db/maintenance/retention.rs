@@ -155,13 +155,14 @@ impl Maintenance {
         self.commit().await
     }
 
-    /// Drops a month whose every record is anchored, and says how many it had.
+    /// Drops a month whose every record is anchored, and says how many it had;
+    /// none where it is gone already.
     ///
     /// # Errors
     /// `SYS_001` or `SYS_002`, also where some are not; nothing was dropped.
-    pub async fn drop_audit_partition(&mut self, month: &AuditPartition) -> Result<i64> {
+    pub async fn drop_audit_partition(&mut self, month: &AuditPartition) -> Result<Option<i64>> {
         self.begin().await?;
-        let dropped = sqlx::query_scalar!(r#"SELECT app.drop_audit_partition($1) AS "dropped!""#, month.name);
+        let dropped = sqlx::query_scalar!("SELECT app.drop_audit_partition($1) AS dropped", month.name);
         let dropped = dropped.fetch_one(&mut self.0).await.map_err(|error| Failure::of(&error))?;
         self.commit().await?;
         Ok(dropped)

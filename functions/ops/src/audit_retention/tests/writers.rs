@@ -84,3 +84,27 @@ async fn l3_a_month_too_large_to_be_moved_at_once_stays_in_the_default_and_no_la
     assert_eq!((&moved["moved"], &moved["dropped"], &moved["complete"]), (&json!(28), &json!(2), &json!(true)));
     ops.all_is_exported_and_gone().await;
 }
+
+#[tokio::test]
+async fn l3_two_runs_at_once_lose_nothing_and_fifty_changes_are_recorded_meanwhile() {
+    let ops = Ops::start().await;
+    let before = ops.chain(ACME).await;
+    let writing = async {
+        let mut writer = ops.database.runtime().await;
+        let append = format!("BEGIN; SELECT app.enter_tenant('{BETA}'); SELECT status FROM tenants; {APPEND}; COMMIT");
+        for _ in 0..50 {
+            raw_sql(AssertSqlSafe(append.clone())).execute(&mut writer).await.expect("the change is recorded");
+        }
+    };
+    let (one, other, ()) = tokio::join!(ops.retain(SMALL), ops.retain(SMALL), writing);
+    for run in [one, other] {
+        match run {
+            Ok(run) => assert_eq!((&run["broken"], &run["failed"]), (&json!(0), &json!(0)), "{run}"),
+            // It gave way to whoever had a lock, for the next run to go on.
+            Err(cause) => assert!(cause.contains("55P03"), "{cause}"),
+        }
+    }
+    assert_eq!(ops.retain(SMALL).await.unwrap()["complete"], true);
+    assert_eq!(ops.chain(ACME).await, before);
+    assert_eq!(ops.found(BETA).await, (3, 53));
+}
