@@ -1,3 +1,4 @@
+mod surroundings;
 mod writers;
 
 use std::{fs, path::PathBuf, sync::Arc};
