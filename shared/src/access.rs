@@ -3,11 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::{
+    body::Body,
     extract::{FromRequestParts, RawPathParams, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::Method;
+use http_body::Body as _;
 use uuid::Uuid;
 
 #[cfg(feature = "federation")]
@@ -21,6 +23,9 @@ use crate::{
     rate_limit::{RateLimit, Standing},
     refusal::{Refusal, is_recorded},
 };
+
+/// The largest body, in bytes.
+const BODY_LIMIT: u64 = 1024 * 1024;
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +91,9 @@ pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next
         return error.into_response();
     }
     match (&gate.app, gate.route.access) {
-        (None, Access::Public) => next.run(request).await,
+        (None, Access::Public) => handle(request, next).await,
         (Some(app), Access::Public) => {
-            let response = next.run(request).await;
+            let response = handle(request, next).await;
             let error = response.extensions().get::<Error>().cloned();
             record_of_nobody(app, &gate.route, origin, error).await;
             response
@@ -96,6 +101,20 @@ pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next
         (Some(app), access) => admit(app, access, &gate.route, &served, request, next).await,
         (None, _) => Error::new(Code::Internal).into_response(),
     }
+}
+
+/// Runs the handler, unless the body is larger than any that is read. Asked
+/// here and not before the route, so that this refusal is recorded as any other.
+async fn handle(request: Request, next: Next) -> Response {
+    match too_large(request.body()) {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn too_large(body: &Body) -> Option<Error> {
+    let error = || Error::new(Code::BodyTooLarge).detail("A body may have 1 MiB.");
+    (body.size_hint().lower() > BODY_LIMIT).then(error)
 }
 
 /// Records what a public route refused before its handler knew to whom, so that
@@ -127,7 +146,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
     let response = match authenticate(app, &parts.headers, route.action, &origin).await {
         Err((error, identity)) => {
             identity.map(|identity| served.identity.set(identity));
-            error.into_response()
+            too_large(&body).unwrap_or(error).into_response()
         }
         Ok(Subject { tenant, user, session, role }) => {
             let caller = Caller::new(tenant, user, session, role, route.action, origin.clone());
@@ -137,7 +156,7 @@ async fn admit(app: &App, access: Access, route: &Route, served: &Served, reques
             let mut response = if denied {
                 Error::new(Code::PermissionDenied).into_response()
             } else {
-                next.run(Request::from_parts(parts, body)).await
+                handle(Request::from_parts(parts, body), next).await
             };
             if let Some(error) = response.extensions_mut().get_mut::<Error>() {
                 #[cfg(feature = "federation")]

@@ -2,8 +2,8 @@
 //!
 //! 1. `boundary`: request id, clock, the one log line, headers, error bodies;
 //! 2. within it the deadline and the panic guard: both must still be logged;
-//! 3. the size of the body, before anything reads it;
-//! 4. [`crate::access`], a route's own: the rate limit, the caller, then the handler.
+//! 3. [`crate::access`], a route's own: the rate limit, the caller, the size of
+//!    the body before anything reads it, then the handler.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -28,7 +28,6 @@ use http::{
         X_FRAME_OPTIONS,
     },
 };
-use http_body::Body as _;
 use lambda_http::RequestExt;
 use tracing::Instrument;
 
@@ -42,8 +41,6 @@ use crate::{
     telemetry::{self, RequestLine},
 };
 
-/// The largest body, in bytes.
-const BODY_LIMIT: u64 = 1024 * 1024;
 /// What is left of Lambda's time for the answer and its record.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 
@@ -116,9 +113,6 @@ pub(crate) async fn boundary(State(boundary): State<Boundary>, mut request: Requ
 /// Runs the request within its deadline; a panic becomes an error, and the
 /// process lives.
 async fn guarded(boundary: &Boundary, deadline: Duration, request: Request, next: Next) -> Response {
-    if request.body().size_hint().lower() > BODY_LIMIT {
-        return Error::new(Code::BodyTooLarge).detail("A body may have 1 MiB.").into_response();
-    }
     let mut cut_short = CutShort(boundary.db.as_ref());
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(deadline, handler).await {

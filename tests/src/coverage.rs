@@ -5,6 +5,7 @@
 //! event that does what the route is for.
 
 mod cases;
+mod refusals;
 mod sign_in;
 
 use std::{collections::HashSet, sync::Arc};

@@ -122,3 +122,43 @@ async fn a_newer_token_waits_for_the_user_before_it_locks_what_is_known_of_its_t
     let (answer, ()) = tokio::join!(world.app.send(own), identity_is_free);
     assert_eq!(answer.status, 200, "{:?}", answer.log);
 }
+
+/// The one is demoted by its provider, and demotes the other one at that moment.
+#[tokio::test]
+async fn of_two_last_admins_one_of_whom_the_provider_demotes_at_that_moment_one_stays() {
+    let world =
+        World::start(&json!({ "role_claim": "groups", "role_map": { "leads": "admin" }, "default_role": "viewer" }))
+            .await;
+    let first = world.token(&json!({ "sid": "first", "groups": ["leads"] }));
+    assert_eq!(world.list(&first).await.code(), "none");
+    let other = world.app.another(crate::routes()).await;
+    let admins = "SELECT count(*) FROM users WHERE role = 'admin' AND status = 'active'";
+    for round in 0..6 {
+        world.app.clock.advance(time::Duration::seconds(30));
+        let leads = world.token(&json!({ "sid": format!("leads-{round}"), "groups": ["leads"] }));
+        assert_eq!(world.list(&leads).await.code(), "none");
+        world.app.clock.advance(time::Duration::seconds(30));
+        let viewer = world.token(&json!({ "sid": format!("viewer-{round}"), "groups": [] }));
+        assert_eq!(world.count(admins).await, 2);
+        let bob = Member { token: leads, ..world.ada.clone() };
+        let mut holding = world.app.superuser().await;
+        holding.execute("BEGIN; SELECT * FROM users ORDER BY id FOR NO KEY UPDATE").await.unwrap();
+        let pause = |is_first: bool| tokio::time::sleep(Duration::from_millis(if is_first { 0 } else { 150 }));
+        let provider = async {
+            pause(round % 2 == 0).await;
+            world.list(&viewer).await
+        };
+        let demotion = async {
+            pause(round % 2 == 1).await;
+            other.send(patch(&path(world.ada.user), &bob, "*", &json!({ "role": "viewer" }))).await
+        };
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            holding.execute("COMMIT").await.unwrap();
+        };
+        let (by_provider, by_bob, ()) = tokio::join!(provider, demotion, release);
+        assert_eq!(world.count(admins).await, 1, "{} {}", by_provider.code(), by_bob.code());
+        let again = "UPDATE users SET role = 'admin'";
+        world.app.superuser().await.execute(again).await.unwrap();
+    }
+}

@@ -44,10 +44,14 @@ impl Link {
     /// # Errors
     /// As [`Chain::extend`].
     pub fn follow(&self, chain: &mut Chain) -> Result<(), BadSeq> {
-        let mut buffers = [[0; Hyphenated::LENGTH]; 4];
-        let [tenant_id, actor_id, session_id, object_id] = &mut buffers;
+        chain.extend(&self.form(&mut [[0; Hyphenated::LENGTH]; 4]))
+    }
+
+    /// As it is hashed; the texts of its ids stand in the buffers.
+    fn form<'a>(&'a self, buffers: &'a mut [[u8; Hyphenated::LENGTH]; 4]) -> Form<'a> {
+        let [tenant_id, actor_id, session_id, object_id] = buffers;
         let optional = |id: Option<Uuid>, buffer| id.map(|id| text(id, buffer));
-        chain.extend(&Form {
+        Form {
             version: self.version,
             tenant_id: text(self.tenant_id, tenant_id),
             seq: self.seq,
@@ -63,10 +67,13 @@ impl Link {
             details: self.details.as_deref(),
             prev_hash: self.prev_hash.as_slice().try_into().ok(),
             hash: self.hash.as_slice().try_into().ok(),
-        })
+        }
     }
 }
 
 fn text(id: Uuid, buffer: &mut [u8; Hyphenated::LENGTH]) -> &str {
     id.hyphenated().encode_lower(buffer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -337,3 +337,32 @@ async fn l1_a_chain_whose_beginning_is_gone_without_its_anchor_is_bad() {
         assert_eq!(verified(&app, &ada, "").await["valid"], true, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_month_that_goes_while_its_chain_is_verified_is_no_tampering() {
+    let (app, ada) = start(2_500).await;
+    // The first batch stands still at its last record until the month is gone.
+    change(
+        &app,
+        "CREATE FUNCTION stand_still(seq bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+             IF seq = 1000 THEN PERFORM pg_advisory_xact_lock_shared(7); END IF; RETURN true; END $$;
+         GRANT EXECUTE ON FUNCTION stand_still TO PUBLIC;
+         CREATE POLICY slow ON audit_events AS RESTRICTIVE FOR SELECT TO tenantry_runtime USING (stand_still(seq))",
+    )
+    .await;
+    let mut dropping = app.superuser().await;
+    dropping.execute("SELECT pg_advisory_lock(7)").await.unwrap();
+    let gone = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut dropping).await.unwrap() == 0 {}
+        let drop = "INSERT INTO audit_anchors SELECT tenant_id, seq, hash, at FROM audit_events WHERE seq = 1700;
+                    DELETE FROM audit_events WHERE seq <= 1700";
+        dropping.execute(raw_sql(drop)).await.unwrap();
+        dropping.execute("SELECT pg_advisory_unlock(7)").await.unwrap();
+    };
+    let other = app.another(crate::routes()).await;
+    let (found, ()) = tokio::join!(verified(&other, &ada, ""), gone);
+    assert_eq!((&found["valid"], &found["checked"]), (&json!(true), &json!(800)), "{found}");
+    assert_eq!(found["anchor"]["seq"], 1_700);
+}

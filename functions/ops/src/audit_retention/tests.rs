@@ -1,3 +1,6 @@
+mod surroundings;
+mod writers;
+
 use std::{fs, path::PathBuf, sync::Arc};
 
 use audit_verify::{Anchors, Bounds, Checkpoint, Examination, Keys, SignedCheckpoint};
@@ -358,6 +361,6 @@ async fn l3_what_is_recorded_in_a_month_that_nobody_made_is_there_and_moves_when
     ops.sql(append).await;
     assert_eq!(
         ops.maintenance().await.make_audit_partitions(3).await.unwrap(),
-        MadePartitions { made: 0, moved: 0, left_over: 0 }
+        MadePartitions { made: 0, moved: 0, left_over: 0, oldest_left: None }
     );
 }

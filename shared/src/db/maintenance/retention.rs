@@ -15,8 +15,11 @@ pub struct MadePartitions {
     pub made: i32,
     /// Records that the default partition had taken for want of their month.
     pub moved: i64,
-    /// Records that are there still, whose time is of no month to make.
+    /// Records that are there still: of a month that is too large to be moved
+    /// while others write, or of a time of which no month is made.
     pub left_over: i64,
+    /// The time of the oldest of these.
+    pub oldest_left: Option<OffsetDateTime>,
 }
 
 /// A month of the trail, in UTC.
@@ -49,7 +52,8 @@ impl Maintenance {
         self.begin().await?;
         let made = sqlx::query_as!(
             MadePartitions,
-            r#"SELECT made AS "made!", moved AS "moved!", left_over AS "left_over!" FROM app.make_audit_partitions($1)"#,
+            r#"SELECT made AS "made!", moved AS "moved!", left_over AS "left_over!", oldest_left
+                 FROM app.make_audit_partitions($1)"#,
             months_ahead,
         );
         let made = made.fetch_one(&mut self.0).await.map_err(|error| Failure::of(&error))?;
@@ -151,13 +155,14 @@ impl Maintenance {
         self.commit().await
     }
 
-    /// Drops a month whose every record is anchored, and says how many it had.
+    /// Drops a month whose every record is anchored, and says how many it had;
+    /// none where it is gone already.
     ///
     /// # Errors
     /// `SYS_001` or `SYS_002`, also where some are not; nothing was dropped.
-    pub async fn drop_audit_partition(&mut self, month: &AuditPartition) -> Result<i64> {
+    pub async fn drop_audit_partition(&mut self, month: &AuditPartition) -> Result<Option<i64>> {
         self.begin().await?;
-        let dropped = sqlx::query_scalar!(r#"SELECT app.drop_audit_partition($1) AS "dropped!""#, month.name);
+        let dropped = sqlx::query_scalar!("SELECT app.drop_audit_partition($1) AS dropped", month.name);
         let dropped = dropped.fetch_one(&mut self.0).await.map_err(|error| Failure::of(&error))?;
         self.commit().await?;
         Ok(dropped)
