@@ -122,6 +122,32 @@ async fn r5_a_token_that_waits_for_its_users_deletion_creates_no_account() {
     assert_eq!(world.count("SELECT count(*) FROM users").await, 2);
 }
 
+/// An admin links the subject while its token is about to create the account.
+#[tokio::test]
+async fn a_token_whose_subject_is_linked_meanwhile_is_of_the_user_whom_the_admin_made() {
+    for email in ["bob@acme.example", "other@acme.example"] {
+        let world = World::start(&json!({ "default_role": "viewer" })).await;
+        let token = world.token(&json!({ "email": "bob@acme.example", "email_verified": true }));
+        let mut linking = world.app.superuser().await;
+        // As `POST /users` does it, on its way to the commit.
+        let link = "INSERT INTO users (tenant_id, id, email, display_name, role) VALUES ($1, $2, $3, 'Bob', 'viewer')";
+        let known = "INSERT INTO federated_identities (tenant_id, issuer, subject, user_id, asserted_at, created_at)
+                     SELECT tenant_id, issuer, 'bob', $1, 'epoch', now() FROM identity_providers";
+        let bob = Uuid::from_u128(7);
+        linking.execute("BEGIN").await.unwrap();
+        sqlx::query(link).bind(world.ada.tenant).bind(bob).bind(email).execute(&mut linking).await.unwrap();
+        sqlx::query(known).bind(bob).execute(&mut linking).await.unwrap();
+        let committed = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            linking.execute("COMMIT").await.unwrap();
+        };
+        let own = Event::get(&path(bob)).bearer(&token);
+        let (answer, ()) = tokio::join!(world.app.send(own), committed);
+        assert_eq!((answer.status.as_u16(), world.bob().await), (200, bob), "{email}: {:?}", answer.log);
+        assert_eq!(world.count("SELECT count(*) FROM users").await, 2, "{email}");
+    }
+}
+
 #[tokio::test]
 async fn an_admins_change_of_role_is_not_undone_by_a_token_that_was_issued_before() {
     let world = World::start(&json!({ "role_claim": "groups", "role_map": { "leads": "admin" } })).await;
