@@ -179,7 +179,7 @@ async fn what_a_change_of_the_provider_ended_is_judged_anew_by_its_new_settings(
 }
 
 #[tokio::test]
-async fn a_known_token_costs_one_round_trip_and_no_call() {
+async fn a_known_token_causes_no_call_and_writes_nothing() {
     let world = world("ES256", &json!({})).await;
     let token = world.token(&json!({}));
     world.accepted(&token, "the first").await;
