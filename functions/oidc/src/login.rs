@@ -37,8 +37,7 @@ pub(crate) async fn login(
     if let Some(target) = &redirect_uri {
         oidc.redirects.check(target)?;
     }
-    let Found { provider, trail, .. } =
-        oidc.provider(tenant.as_deref(), &name, Action::AuthOidcStart, &origin).await?;
+    let Found { provider, trail, .. } = oidc.provider(tenant.as_deref(), &name, Action::AuthOidcStart, &origin).await?;
     if redirect_uri.is_some() && is_foreign(&headers) {
         let refused = Error::new(Code::OriginNotAllowed).detail("A sign-in is begun by a page of this site.");
         return Err(oidc.refuse(trail, Action::AuthOidcStart, &origin, refused).await);
