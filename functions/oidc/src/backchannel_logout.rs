@@ -30,7 +30,8 @@ pub(crate) struct Body {
     logout_token: String,
 }
 
-/// Ends the sessions that a provider says are over. What is wrong with its
+/// Ends the sessions that a provider says are over, and has tokens of them that
+/// come later begin none. What is wrong with its
 /// token is 400, as the standard has it; that nothing was to be ended is not.
 pub(crate) async fn backchannel_logout(
     State(oidc): State<Oidc>,
@@ -51,7 +52,7 @@ async fn end(oidc: &Oidc, Found { owner, provider, .. }: &Found, token: &str, or
     let token = Signed::read(token, provider, oidc.app.federation.keys()).await?;
     let logout = Logout::read(&token)?;
     token.is_between(&provider.issuer, &provider.client_id)?;
-    token.issued_within(LIFE, now)?;
+    let issued = token.issued_within(LIFE, now)?;
     let tenant = match owner {
         Some(owner) => *owner,
         None => provider.tenant_in(&token.claims.0).map_err(|_| Refused::Token("the logout token names no tenant"))?,
@@ -72,11 +73,12 @@ async fn end(oidc: &Oidc, Found { owner, provider, .. }: &Found, token: &str, or
         return Err(Refused::Token("the logout token was used before").into());
     }
     sqlx::query!(
-        r#"SELECT app.end_provider_sessions($1, $2, $3, $4) AS "ended!""#,
+        r#"SELECT app.end_provider_sessions($1, $2, $3, $4, $5) AS "ended!""#,
         owner.map(|_| provider.id),
         &*provider.issuer,
         logout.subject,
         logout.session,
+        issued,
     )
     .fetch_one(&mut transaction)
     .await?;

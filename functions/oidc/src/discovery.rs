@@ -7,7 +7,7 @@ use std::{
 };
 
 use openidconnect::{AuthType, AuthUrl, ClientId, EndSessionUrl, LogoutRequest, PostLogoutRedirectUrl, TokenUrl};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use shared::{
     Code, Error, Result,
     auth::{discovery_url, provider::Provider},
@@ -28,10 +28,28 @@ pub(crate) struct Metadata {
     pub(crate) token_endpoint: TokenUrl,
     #[serde(default)]
     end_session_endpoint: Option<EndSessionUrl>,
-    #[serde(default)]
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "methods")]
+    token_endpoint_auth_methods_supported: Vec<Method>,
     #[serde(default)]
     pub(crate) authorization_response_iss_parameter_supported: bool,
+}
+
+/// How a client may prove who it is; all but two are nothing to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Method {
+    ClientSecretBasic,
+    ClientSecretPost,
+    #[serde(other)]
+    Other,
+}
+
+/// Those of the two that are named, once each: whatever else a provider writes
+/// there is not kept.
+fn methods<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<Method>, D::Error> {
+    let named = Option::<Vec<Method>>::deserialize(reader)?.unwrap_or_default();
+    let known = [Method::ClientSecretBasic, Method::ClientSecretPost];
+    Ok(known.into_iter().filter(|method| named.contains(method)).collect())
 }
 
 /// A configuration that nobody can sign in by.
@@ -43,8 +61,7 @@ impl Metadata {
     /// How we prove who we are: in the header, unless the provider wants it in
     /// the body only (`client_secret_basic` is the default).
     pub(crate) fn auth_type(&self) -> AuthType {
-        let has = |name: &str| self.token_endpoint_auth_methods_supported.iter().flatten().any(|method| method == name);
-        if has("client_secret_post") && !has("client_secret_basic") {
+        if self.token_endpoint_auth_methods_supported == [Method::ClientSecretPost] {
             AuthType::RequestBody
         } else {
             AuthType::BasicAuth
@@ -68,11 +85,12 @@ impl Metadata {
     }
 
     /// Browsers are sent to some of its endpoints, so all must be as the ones
-    /// that we call.
+    /// that we call, and no longer. As they are written: a parser leaves out
+    /// line breaks and tabs, and they are kept.
     fn is_sound(&self, issuer: &str, fetch: &Fetch) -> bool {
-        let ends = self.end_session_endpoint.as_ref().map(EndSessionUrl::url);
-        let urls = [self.authorization_endpoint.url(), self.token_endpoint.url()];
-        self.issuer == issuer && urls.into_iter().chain(ends).all(|url| fetch.may_be_url(url.as_str()))
+        let ends = self.end_session_endpoint.as_deref();
+        let urls = [&*self.authorization_endpoint, &*self.token_endpoint];
+        self.issuer == issuer && urls.into_iter().chain(ends).all(|url| fetch.may_be_url(url))
     }
 }
 
@@ -114,4 +132,31 @@ impl Discovery {
 /// An outage of theirs.
 pub(crate) fn unavailable(cause: FetchError) -> Error {
     Error::new(Code::ProviderUnavailable).caused_by(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_what_a_provider_writes_no_more_is_kept_than_we_use() {
+        let many: Vec<_> = (0..10_000).map(|n| format!("method-{n}")).chain(["client_secret_post".into()]).collect();
+        for (methods, kept, in_body) in [
+            (json!(many), 1, true),
+            (json!(vec!["client_secret_post"; 10_000]), 1, true),
+            (json!(["client_secret_post", "client_secret_basic"]), 2, false),
+            (json!(["private_key_jwt"]), 0, false),
+            (json!(null), 0, false),
+        ] {
+            let metadata: Metadata = serde_json::from_value(json!({
+                "issuer": "https://idp.example.com", "authorization_endpoint": "https://idp.example.com/a",
+                "token_endpoint": "https://idp.example.com/t", "token_endpoint_auth_methods_supported": methods,
+            }))
+            .unwrap();
+            assert_eq!(metadata.token_endpoint_auth_methods_supported.len(), kept);
+            assert_eq!(matches!(metadata.auth_type(), AuthType::RequestBody), in_body);
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! `GET /api/v1/auth/oidc/{provider}/login`
 
 use axum::extract::State;
-use http::{HeaderName, StatusCode, header::LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::LOCATION};
 use serde::Deserialize;
 use shared::{
-    Result,
+    Code, Error, Result,
     audit::Action,
     extract::{Path, Query},
     origin::Origin,
@@ -30,13 +30,18 @@ pub(crate) struct Parameters {
 pub(crate) async fn login(
     State(oidc): State<Oidc>,
     origin: Origin,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Query(Parameters { tenant, redirect_uri }): Query<Parameters>,
 ) -> Result<(StatusCode, SetCookie, [(HeaderName, String); 1])> {
     if let Some(target) = &redirect_uri {
         oidc.redirects.check(target)?;
     }
-    let Found { provider, .. } = oidc.provider(tenant.as_deref(), &name, Action::AuthOidcStart, &origin).await?;
+    let Found { provider, trail, .. } = oidc.provider(tenant.as_deref(), &name, Action::AuthOidcStart, &origin).await?;
+    if redirect_uri.is_some() && is_foreign(&headers) {
+        let refused = Error::new(Code::OriginNotAllowed).detail("A sign-in is begun by a page of this site.");
+        return Err(oidc.refuse(trail, Action::AuthOidcStart, &origin, refused).await);
+    }
     let now = oidc.app.clock.now();
     let metadata = oidc.discovery.of(&provider, now).await?;
     let exchange = Exchange::with(&provider, &metadata, &oidc.callback_url(&provider, tenant.as_deref()))?;
@@ -52,6 +57,15 @@ pub(crate) async fn login(
         ends_at: (now + LIFE).unix_timestamp(),
     })?;
     Ok((StatusCode::FOUND, cookie, [(LOCATION, url)]))
+}
+
+/// Whether a page of another site sent the browser, alone or by a redirect
+/// (Fetch Metadata, 2.3). It could have somebody sign in at a provider of its
+/// own, and go on as whom that names (login CSRF; RFC 9700, 4.7). A browser that
+/// does not say is believed, as is what is no browser.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let ours = |site: &HeaderValue| ["same-origin", "same-site", "none"].iter().any(|known| site == known);
+    !headers.get_all("sec-fetch-site").iter().all(ours)
 }
 
 #[cfg(test)]

@@ -81,6 +81,73 @@ async fn get_own(world: &World, user: Uuid, token: &str) {
     assert_eq!(answer.code(), "AUTH_006", "{:?}", answer.log);
 }
 
+/// The provider creates accounts, and the token was never seen here.
+#[tokio::test]
+async fn r5_a_token_that_was_issued_before_its_user_was_deleted_creates_no_account() {
+    let world = World::start(&json!({ "default_role": "viewer" })).await;
+    world.list(&world.token(&json!({ "jti": "seen" }))).await;
+    let (bob, unseen) = (world.bob().await, world.token(&json!({ "jti": "unseen" })));
+    assert_eq!(world.app.send(delete(&path(bob), &world.ada, "*")).await.status, 204);
+    for _ in 0..2 {
+        get_own(&world, bob, &unseen).await;
+    }
+    assert_eq!(world.count("SELECT count(*) FROM users").await, 2, "Ada, and what is left of Bob");
+    let left = "SELECT count(*) FROM app.outdated_tokens o WHERE o::text LIKE '%bob%'";
+    assert_eq!(world.count(left).await, 0, "a hash holds nobody's name");
+    world.app.clock.advance(time::Duration::minutes(2));
+    let later = world.list(&world.token(&json!({ "jti": "later" }))).await.code();
+    assert_eq!(later, "PERM_001", "who comes back is somebody new");
+    assert_ne!(world.bob().await, bob);
+}
+
+/// The deletion is committed after the token was found to be good.
+#[tokio::test]
+async fn r5_a_token_that_waits_for_its_users_deletion_creates_no_account() {
+    let world = World::start(&json!({ "default_role": "viewer" })).await;
+    world.list(&world.token(&json!({ "jti": "seen" }))).await;
+    let (bob, unseen) = (world.bob().await, world.token(&json!({ "jti": "unseen" })));
+    let mut deleting = world.app.superuser().await;
+    deleting
+        .execute(
+            "BEGIN; SELECT app.enter_tenant(tenant_id), app.delete_user(user_id, now() + interval '1 hour')
+               FROM federated_identities",
+        )
+        .await
+        .unwrap();
+    let committed = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        deleting.execute("COMMIT").await.unwrap();
+    };
+    tokio::join!(get_own(&world, bob, &unseen), committed);
+    assert_eq!(world.count("SELECT count(*) FROM users").await, 2);
+}
+
+/// An admin links the subject while its token is about to create the account.
+#[tokio::test]
+async fn a_token_whose_subject_is_linked_meanwhile_is_of_the_user_whom_the_admin_made() {
+    for email in ["bob@acme.example", "other@acme.example"] {
+        let world = World::start(&json!({ "default_role": "viewer" })).await;
+        let token = world.token(&json!({ "email": "bob@acme.example", "email_verified": true }));
+        let mut linking = world.app.superuser().await;
+        // As `POST /users` does it, on its way to the commit.
+        let link = "INSERT INTO users (tenant_id, id, email, display_name, role) VALUES ($1, $2, $3, 'Bob', 'viewer')";
+        let known = "INSERT INTO federated_identities (tenant_id, issuer, subject, user_id, asserted_at, created_at)
+                     SELECT tenant_id, issuer, 'bob', $1, 'epoch', now() FROM identity_providers";
+        let bob = Uuid::from_u128(7);
+        linking.execute("BEGIN").await.unwrap();
+        sqlx::query(link).bind(world.ada.tenant).bind(bob).bind(email).execute(&mut linking).await.unwrap();
+        sqlx::query(known).bind(bob).execute(&mut linking).await.unwrap();
+        let committed = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            linking.execute("COMMIT").await.unwrap();
+        };
+        let own = Event::get(&path(bob)).bearer(&token);
+        let (answer, ()) = tokio::join!(world.app.send(own), committed);
+        assert_eq!((answer.status.as_u16(), world.bob().await), (200, bob), "{email}: {:?}", answer.log);
+        assert_eq!(world.count("SELECT count(*) FROM users").await, 2, "{email}");
+    }
+}
+
 #[tokio::test]
 async fn an_admins_change_of_role_is_not_undone_by_a_token_that_was_issued_before() {
     let world = World::start(&json!({ "role_claim": "groups", "role_map": { "leads": "admin" } })).await;

@@ -22,7 +22,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use time::OffsetDateTime;
-use tokio::sync;
+use tokio::{
+    sync,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     clock::SharedClock,
@@ -39,6 +42,9 @@ use held::Held;
 
 /// How many providers' keys are kept; the shared copy has the others'.
 const MOST_PROVIDERS: usize = 1000;
+/// How long a request waits for another one's fetch, of this environment or of
+/// another: one slow provider must not hold all requests that name it.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long one waits before the shared copy is read again while another
 /// environment fetches: most fetches are short, so twice as long each time.
 const FIRST_POLL: Duration = Duration::from_millis(10);
@@ -87,7 +93,8 @@ impl ProviderKeys {
     ///
     /// # Errors
     /// `AUTH_001` where there is no such key, or none for `alg`; `SYS_003`
-    /// where the provider's keys cannot be had; `SYS_002` where the shared copy
+    /// where the provider's keys cannot be had, or not within a second by whoever
+    /// fetches them already; `SYS_002` where the shared copy
     /// cannot.
     pub async fn key(&self, issuer: &str, kid: &str, alg: Algorithm) -> Result<Arc<DecodingKey>> {
         if !filter::can_be(kid, alg) {
@@ -98,17 +105,18 @@ impl ProviderKeys {
         if let Some(answer) = held.answer(kid, alg, self.clock.now()) {
             return answer;
         }
+        let until = Instant::now() + PATIENCE;
         let _asking = match provider.asking.try_lock() {
             Ok(asking) => asking,
             // Somebody asks already: who can be served on through an outage does not wait for it.
             Err(_) => match held.served_on(kid, alg, self.clock.now()) {
                 Some(key) => return Ok(key),
-                None => provider.asking.lock().await,
+                None => timeout_at(until, provider.asking.lock()).await.map_err(|_| held::unavailable())?,
             },
         };
         match provider.held().answer(kid, alg, self.clock.now()) {
             Some(answer) => answer,
-            None => self.ask(issuer, &provider, kid, alg).await,
+            None => self.ask(issuer, &provider, kid, alg, until).await,
         }
     }
 
@@ -124,8 +132,16 @@ impl ProviderKeys {
         provider.held().answer(kid, alg, self.clock.now())?.err()
     }
 
-    /// Asks the shared copy, and the provider if it is our turn.
-    async fn ask(&self, issuer: &str, provider: &Provider, kid: &str, alg: Algorithm) -> Result<Arc<DecodingKey>> {
+    /// Asks the shared copy, and the provider if it is our turn; where it is
+    /// another environment's, waits for it `until` then.
+    async fn ask(
+        &self,
+        issuer: &str,
+        provider: &Provider,
+        kid: &str,
+        alg: Algorithm,
+        until: Instant,
+    ) -> Result<Arc<DecodingKey>> {
         let id = digest(&SHA256, issuer.as_bytes());
         let mut poll = FIRST_POLL;
         loop {
@@ -150,6 +166,9 @@ impl ProviderKeys {
                 // Another environment fetches.
                 if let Some(key) = held.served_on(kid, alg, now) {
                     return Ok(key);
+                }
+                if Instant::now() >= until {
+                    return Err(held::unavailable());
                 }
                 tokio::time::sleep(poll).await;
                 poll = LAST_POLL.min(poll * 2);

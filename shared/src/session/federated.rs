@@ -66,12 +66,12 @@ impl<E: Into<Error>> From<E> for Refused {
     }
 }
 
-/// A reason of `app.federated_user`.
+/// A reason of `app.admitted_user`.
 #[derive(Debug, thiserror::Error)]
-#[error("app.federated_user: {0}")]
+#[error("app.admitted_user: {0}")]
 struct Reason(String);
 
-/// What `app.federated_user` says.
+/// What `app.admitted_user` says.
 struct Found {
     user_id: Option<Uuid>,
     role: Option<String>,
@@ -84,7 +84,7 @@ impl Sessions {
     /// # Errors
     /// `AUTH_005` where nobody is known or the user is not active, `PERM_001`
     /// where the last admin would lose the role, `AUTH_010` where the token is
-    /// older than what was accepted since, `TEN_004`.
+    /// older than what was accepted since, or than a logout, `TEN_004`.
     pub async fn begin_federated(
         &self,
         app: &App,
@@ -190,7 +190,8 @@ async fn found(
 ) -> Result<Found> {
     let found = sqlx::query_as!(
         Found,
-        "SELECT user_id, role, refused FROM app.federated_user($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "SELECT user_id, role, refused FROM app.admitted_user($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        person.at.session,
         person.at.issuer,
         person.at.subject,
         person.asserted_at,

@@ -69,6 +69,29 @@ async fn a_session_or_all_of_a_subject_end_at_once_and_nobody_elses() {
     }
 }
 
+/// Its code was given out before the provider ended the session.
+#[tokio::test]
+async fn a_sign_in_that_was_under_way_when_the_provider_ended_its_session_begins_none() {
+    let over = [json!({}), json!({ "sub": null }), json!({ "sid": null })];
+    let others = [json!({ "sid": "another" }), json!({ "sub": "linus" }), json!({ "sub": "linus", "sid": null })];
+    for (changed, is_over) in over.iter().map(|over| (over, true)).chain(others.iter().map(|other| (other, false))) {
+        let trial = Trial::start().await;
+        let going = trial.begin().await;
+        trial.grant(&going, &trial.key.sign("ES256", &trial.claims(&going)));
+        assert_eq!(trial.told(&trial.logout_token("j-1", changed)).await.status, 200, "{changed}");
+        let answer = trial.app.send(going.back()).await;
+        if is_over {
+            assert_refused(&answer, &changed.to_string());
+        } else {
+            assert_eq!(answer.status, 200, "{changed}: {:?}", answer.log);
+        }
+        assert_eq!(trial.sessions().await, i64::from(!is_over), "{changed}");
+        // Who signs in after that is somebody who came back.
+        trial.app.clock.advance(Duration::seconds(1));
+        assert_eq!(trial.sign_in(&json!({})).await.status, 200, "{changed}");
+    }
+}
+
 /// A session of the provider's access tokens, ended by a change of role: the
 /// same tokens would begin another one. Three of one provider's session, since
 /// the role changed twice, and one that is another subject's.

@@ -60,6 +60,7 @@ async fn a_configuration_that_cannot_be_had_or_is_not_sound_keeps_a_login_from_b
     let trial = Trial::start().await;
     let closed = ClosedPort::take();
     let login = async || trial.login(&[("tenant", "acme")]).await;
+    let long = |with: &str| trial.provider.url(&format!("/authorize{}", with.repeat(3000)));
     for behaviour in [
         Behaviour::Json(500, json!({})),
         Behaviour::Html(200, "WORDS-OF-THEIRS".to_owned()),
@@ -73,6 +74,10 @@ async fn a_configuration_that_cannot_be_had_or_is_not_sound_keeps_a_login_from_b
         json!({ "authorization_endpoint": "javascript:alert(1)" }),
         json!({ "token_endpoint": "file:///etc/passwd" }),
         json!({ "end_session_endpoint": "data:text/html,x" }),
+        json!({ "authorization_endpoint": long("a") }),
+        json!({ "authorization_endpoint": long("\t") }),
+        json!({ "token_endpoint": long("\n") }),
+        json!({ "end_session_endpoint": long(" ") }),
     ] {
         trial.provider.set_discovery(&changed);
         let answer = login().await;

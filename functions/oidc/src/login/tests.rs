@@ -138,3 +138,28 @@ async fn reads_count_towards_the_limit_of_an_address_too() {
         assert_eq!(trial.login(&[("tenant", "acme")]).await.status, expected);
     }
 }
+
+/// Login CSRF: a page of somebody else's has a browser sign in at a provider of
+/// theirs, which asks nothing, and its user goes on as theirs.
+#[tokio::test]
+async fn a_foreign_page_begins_no_sign_in_that_ends_with_a_cookie() {
+    let trial = Trial::start().await;
+    let query = format!("tenant=acme&redirect_uri={}", PAGE.replace(':', "%3A"));
+    let begin = async |site: &str, query: &str| {
+        let event = Event::get(&format!("/api/v1/auth/oidc/entra/login?{query}"));
+        trial.app.send(event.header("sec-fetch-site", site)).await
+    };
+    for site in ["cross-site", "Cross-Site", "", "same-site,cross-site", "other"] {
+        let answer = begin(site, &query).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (403, "AUTH_011"), "{site:?}");
+        assert_eq!((answer.header("location"), answer.header("set-cookie")), ("", ""), "{site:?}");
+    }
+    let denied = ("auth.oidc.start".to_owned(), "denied".to_owned(), Some("AUTH_011".to_owned()));
+    assert_eq!(trial.trail().await, vec![denied; 5]);
+    assert_eq!(trial.provider.received().len(), 0);
+    for site in ["same-origin", "same-site", "none"] {
+        assert_eq!(begin(site, &query).await.status, 302, "{site}");
+    }
+    // Whoever has no page gets the tokens in the body, and no cookie that was there is replaced.
+    assert_eq!(begin("cross-site", "tenant=acme").await.status, 302);
+}

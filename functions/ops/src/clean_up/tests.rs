@@ -207,3 +207,18 @@ fn a_run_may_begin_with_any_tenant_and_forgets_none() {
     }
     assert!(by_turns(Vec::new(), Uuid::max()).is_empty());
 }
+
+#[tokio::test]
+async fn what_is_said_of_tokens_goes_when_the_last_of_them_has_expired() {
+    let ops = Ops::start(0).await;
+    ops.sql(
+        "INSERT INTO app.outdated_tokens
+         SELECT sha256(n::text::bytea), now(), now() + n * interval '1 minute' FROM generate_series(-7, 3) AS n",
+    )
+    .await;
+    let done = ops.clean_up(SMALL).await.unwrap();
+    assert_eq!((&done["counters"], &done["complete"]), (&json!(14), &json!(true)), "the counters too");
+    let left = "SELECT count(*) FROM app.outdated_tokens WHERE ends_at >= now() - interval '1 minute'";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&mut ops.superuser().await).await.unwrap();
+    assert_eq!(left, 4, "0 to 3: a minute late, for clocks that are behind");
+}

@@ -4,8 +4,15 @@ use shared::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, error::DatabaseError, raw_sql};
 
 /// What keeps no tenant's rows.
-const NO_TENANT: &[&str] =
-    &["_sqlx_migrations", "sign_in_attempts", "request_counts", "provider_keys", "registered_issuers", "used_once"];
+const NO_TENANT: &[&str] = &[
+    "_sqlx_migrations",
+    "sign_in_attempts",
+    "request_counts",
+    "provider_keys",
+    "registered_issuers",
+    "used_once",
+    "outdated_tokens",
+];
 /// A tenant is its own tenant.
 const TENANT_BY_ID: &str = "tenants";
 /// Uniqueness over all tenants: an organization's name at sign-in.
@@ -20,7 +27,9 @@ const SECURITY_DEFINERS: &[&str] = &[
     "app.clear_attempts(bytea)",
     "app.count_request(bytea,timestamp with time zone,integer)",
     "app.drop_audit_partition(text)",
+    "app.is_outdated(text,text,text,timestamp with time zone)",
     "app.make_audit_partitions(integer)",
+    "app.outdate_tokens(text,text,text,text,timestamp with time zone)",
     "app.register_issuer()",
     "app.reserve_attempt(bytea,timestamp with time zone)",
     "app.settle_provider_fetch(bytea,timestamp with time zone,text)",

@@ -1,7 +1,10 @@
 //! The sessions of providers' tokens: who they are, and what ends them.
 
 use serde_json::{Value, json};
-use shared::testing::{TestApp, TestIssuer, federated::ON_LOOPBACK};
+use shared::{
+    clock::Clock,
+    testing::{TestApp, TestIssuer, federated::ON_LOOPBACK},
+};
 use time::Duration;
 
 use crate::{
@@ -76,6 +79,69 @@ async fn an_ended_session_stays_ended_in_every_environment() {
     }
 }
 
+/// What `oidc` does with a logout token of the provider that says this, and was
+/// issued as long ago.
+async fn logged_out(world: &World, subject: Option<&str>, sid: Option<&str>, seconds_ago: i64) {
+    let end = sqlx::query(
+        "SELECT app.end_provider_sessions(p.id, p.issuer, $2, $3, $4)
+           FROM app.enter_tenant($1), app.describe_request('auth.oidc.logout', 'r-1', ''), identity_providers p
+          WHERE p.tenant_id = $1",
+    );
+    let at = world.app.clock.now() - Duration::seconds(seconds_ago);
+    let end = end.bind(world.ada.tenant).bind(subject).bind(sid).bind(at);
+    end.execute(&mut world.app.superuser().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_was_not_seen_before_its_providers_logout_begins_no_session_after_it() {
+    for (algorithm, subject, sid) in
+        [("RS256", None, Some("session")), ("ES256", Some("s-1"), None), ("ES256", Some("s-1"), Some("session"))]
+    {
+        let world = world(algorithm, &json!({})).await;
+        let token = world.token(&json!({ "sid": "session" }));
+        let at = |seconds: i64, changes: Value| {
+            let mut claims = world.claims(&changes);
+            claims["iat"] = json!(claims["iat"].as_i64().unwrap() + seconds);
+            claims["jti"] = json!(seconds.to_string());
+            world.idp.sign(&claims)
+        };
+        let iat = world.claims(&json!({}))["iat"].as_i64().unwrap();
+        let ago = world.app.clock.now().unix_timestamp() - iat;
+        for (subject, sid) in [(Some("s-2"), None), (None, Some("other")), (Some("s-2"), Some("session"))] {
+            logged_out(&world, subject, sid, ago).await;
+        }
+        logged_out(&world, subject, sid, ago + 10).await;
+        world.refused(&at(-20, json!({ "sid": "session" })), "AUTH_006", true, "issued before").await;
+        logged_out(&world, subject, sid, ago).await;
+        world.refused(&token, "AUTH_006", true, "of the same second").await;
+        logged_out(&world, subject, sid, ago + 10).await;
+        world.refused(&token, "AUTH_006", true, "an older logout changes nothing").await;
+        assert_eq!(number(&world, FEDERATED).await, 0);
+        assert_eq!(number(&world, "SELECT count(*) FROM federated_identities").await, 0, "and no account");
+        let later = at(1, json!({ "sid": if sid.is_some() { "next" } else { "session" } }));
+        world.accepted(&later, "who signed in again").await;
+    }
+}
+
+/// Whichever comes first, the session that begins is ended.
+#[tokio::test]
+async fn a_session_that_begins_and_the_logout_that_ends_it_wait_for_each_other() {
+    let world = world("ES256", &json!({})).await;
+    let token = world.token(&json!({ "sid": "session" }));
+    let mut ending = world.app.superuser().await;
+    let begin = "BEGIN; SELECT app.end_provider_sessions(p.id, p.issuer, NULL, 'session', now() + interval '1 hour')
+                   FROM identity_providers p, app.enter_tenant(p.tenant_id),
+                        app.describe_request('auth.oidc.logout', 'r-1', '')";
+    sqlx::raw_sql(begin).execute(&mut ending).await.unwrap();
+    let committed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        sqlx::raw_sql("COMMIT").execute(&mut ending).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(get(&world.app, &token), committed);
+    assert_eq!(answer.code(), "AUTH_006", "it waited: {:?}", answer.log);
+    assert_eq!(number(&world, FEDERATED).await, 0);
+}
+
 #[tokio::test]
 async fn a_user_who_was_shut_out_is_refused_at_the_next_request() {
     let world = world("ES256", &json!({})).await;
@@ -113,7 +179,7 @@ async fn what_a_change_of_the_provider_ended_is_judged_anew_by_its_new_settings(
 }
 
 #[tokio::test]
-async fn a_known_token_costs_one_round_trip_and_no_call() {
+async fn a_known_token_causes_no_call_and_writes_nothing() {
     let world = world("ES256", &json!({})).await;
     let token = world.token(&json!({}));
     world.accepted(&token, "the first").await;

@@ -78,13 +78,14 @@ pub(super) fn refused() -> Error {
     Error::new(Code::InvalidToken).counted_as("unknown_provider_key")
 }
 
-fn unavailable() -> Error {
+/// `SYS_003`: nobody knows whether the provider has it.
+pub(super) fn unavailable() -> Error {
     Error::new(Code::ProviderUnavailable).caused_by(NotHad).counted_as("provider_keys_missing")
 }
 
 /// Why, for the log; the fetch that failed has told more in a line of its own.
 #[derive(Debug, thiserror::Error)]
-#[error("the provider's keys are not known, and could not be fetched")]
+#[error("the provider's keys are not known, and could not be fetched, or not yet")]
 struct NotHad;
 
 #[cfg(test)]
