@@ -1,22 +1,27 @@
-//! One request after another, each with something that is another tenant's.
+//! Requests that are planned, each with something that is another tenant's, and
+//! sent several at a time: of as many tenants, so that the order does not matter.
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::Method;
-use serde_json::Value;
 use shared::{
-    access::{Access, Route},
+    access::Route,
     audit::Action,
+    auth::Role,
     clock::{Clock, SystemClock},
     testing::{Answer, Event, Member},
 };
 use uuid::Uuid;
 
 use super::{
-    arguments::{self, Body, Given},
-    world::{Leak, Tenant, Thing, World},
+    answers,
+    arguments::{self, Body, Given, PASSWORD},
+    queries::{self, Asked},
+    sign_in,
+    world::{Thing, World},
 };
-use crate::Result;
+use crate::{Result, chance::Chance};
 
 /// Of a hundred requests so many are dropped in mid-flight.
 const CUT_SHORT: usize = 3;
@@ -24,102 +29,246 @@ const CUT_SHORT: usize = 3;
 const FORGED: usize = 3;
 /// A costly route comes once in so many times that it is chosen.
 const SELDOM: usize = 200;
+/// Whose session belongs to nobody's members: of the tenant as a whole.
+pub(super) const OF_THE_TENANT: Uuid = Uuid::nil();
+
+/// What a request is to reach for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// What is the caller's own, and nothing that is refused.
+    Own,
+    /// What is another's.
+    Foreign,
+    /// Either, or what nobody has.
+    Any,
+}
 
 /// Who sends what to which route.
-struct Sent {
-    function: usize,
-    route: Route,
-    caller: usize,
-    member: usize,
-    other: usize,
+pub(super) struct Sent {
+    pub(super) function: usize,
+    pub(super) route: Route,
+    pub(super) caller: usize,
+    pub(super) member: usize,
+    pub(super) other: usize,
+    /// Whose answer it may be: the caller's tenant, or the one that is signed in to.
+    pub(super) own: usize,
     /// The marker of the caller, or of the tenant that signs up.
-    marker: String,
-    event: Event,
+    pub(super) marker: String,
+    pub(super) event: Event,
 }
 
-/// Whose thing the path names.
-enum Target {
-    Own(Thing),
-    Foreign(Thing),
-    Unknown,
+/// What its events are, and so how they must be answered.
+pub(super) enum Kind {
+    /// One request without an id.
+    Plain,
+    /// One to a thing of the caller's.
+    Own { path: &'static str, thing: Thing },
+    /// Two that differ in what they name, of which the second is nobody's: they
+    /// must be refused, and alike.
+    Alike([String; 2]),
+    /// A sign-in at an identity provider, or its end.
+    SignIn(sign_in::Way),
 }
 
-/// Sends one request, or two that must be answered alike, and judges it.
+/// A request that is about to be sent, or two that must be answered alike.
+pub(super) struct Planned {
+    pub(super) sent: Sent,
+    pub(super) kind: Kind,
+    /// With each, after how long it is dropped, if it is.
+    pub(super) events: Vec<(Event, Option<Duration>)>,
+}
+
+/// Sends so many requests at once, and judges what comes of them.
 ///
 /// # Errors
-/// A [`Leak`], or an answer that none of these requests may get.
-pub(super) async fn send(world: &mut World) -> Result<()> {
-    let (function, route) = choose(world);
-    let (caller, other) = world.two_tenants();
-    let member = world.chance.below(world.tenants[caller].members.len());
+/// A [`super::world::Leak`], or an answer that none of these requests may get.
+pub(super) async fn send(world: &mut World, at_once: usize) -> Result<()> {
+    let mut planned: Vec<Planned> = Vec::new();
+    let first = world.chance.below(world.peopled());
+    for number in 0..at_once {
+        let caller = (first + number) % world.peopled();
+        let (function, route) = choose(world, &planned);
+        planned.push(plan(world, (function, route), caller, Wish::Any).await?);
+    }
+    let functions = &world.functions;
+    let answers = join_all(planned.iter().map(|planned| async {
+        let mut answers = Vec::new();
+        for (event, patience) in &planned.events {
+            let answering = functions[planned.sent.function].send(event.clone());
+            let answer = match patience {
+                Some(patience) => tokio::time::timeout(*patience, answering).await.ok(),
+                None => Some(answering.await),
+            };
+            let is_over = answer.is_none();
+            answers.push(answer);
+            if is_over {
+                break;
+            }
+        }
+        answers
+    }));
+    let answers: Vec<Vec<Option<Answer>>> = answers.await;
+    for (planned, answers) in planned.into_iter().zip(answers) {
+        answers::judge(world, planned, answers).await?;
+    }
+    Ok(())
+}
+
+/// Sends one request to this route.
+///
+/// # Errors
+/// As [`send`].
+pub(super) async fn send_one(world: &mut World, route: (usize, Route), wish: Wish) -> Result<()> {
+    let mut planned = plan(world, route, 0, wish).await?;
+    let mut answers = Vec::new();
+    for (event, patience) in &mut planned.events {
+        *patience = None;
+        answers.push(Some(world.functions[planned.sent.function].send(event.clone()).await));
+    }
+    answers::judge(world, planned, answers).await
+}
+
+/// A route, the likelier the more it weighs. What has one place in the world
+/// comes once at a time.
+fn choose(world: &mut World, planned: &[Planned]) -> (usize, Route) {
+    let is_alone = |action| matches!(action, Action::AuthSignup | Action::AuthOidcLogin);
+    loop {
+        let mut left = world.chance.below(world.weights());
+        for (function, of) in world.functions.iter().enumerate() {
+            let Some(route) = of.routes().iter().find(|route| {
+                let weight = arguments::weight(route);
+                let is_it = left < weight;
+                left = left.saturating_sub(weight);
+                is_it
+            }) else {
+                continue;
+            };
+            let route = route.clone();
+            let again = arguments::is_costly(route.action) && world.chance.below(SELDOM) > 0
+                || is_alone(route.action) && planned.iter().any(|other| other.sent.route.action == route.action);
+            if !again {
+                return (function, route);
+            }
+            break;
+        }
+    }
+}
+
+async fn plan(world: &mut World, (function, route): (usize, Route), caller: usize, wish: Wish) -> Result<Planned> {
+    let other = world.other_than(caller);
+    let members = &world.tenants[caller].members;
+    let member = match wish {
+        Wish::Any => world.chance.below(members.len()),
+        _ => members.iter().position(|member| member.role == Role::Admin).unwrap_or_default(),
+    };
     let who = world.tenants[caller].members[member].clone();
     let marker = match route.action {
         Action::AuthSignup => world.markers.make(world.tenants.len(), &mut world.chance),
         _ => world.tenants[caller].marker.clone(),
     };
-    let event = event(world, &route, &who, other, &marker)?;
-    let sent = Sent { function, route, caller, member, other, marker, event };
-    let Some((before, after)) = sent.route.path.split_once("{id}") else { return to_a_list(world, sent).await };
-    let path = before.trim_end_matches('/');
-    match target(world, path, &sent, who.user) {
-        Target::Own(thing) => to_ones_own(world, sent, (path, after), thing).await,
-        Target::Foreign(thing) => to_anothers(world, &sent, (path, after), thing.id).await,
-        Target::Unknown => to_anothers(world, &sent, (path, after), SystemClock.new_id()).await,
+    let mut sent = Sent { function, route, caller, member, other, own: caller, marker, event: Event::get("/") };
+    if sent.route.path.contains("{provider}") {
+        return sign_in::plan(world, sent, wish).await;
     }
-}
-
-fn choose(world: &mut World) -> (usize, Route) {
-    loop {
-        let function = world.chance.below(world.functions.len());
-        let routes = world.functions[function].routes();
-        let route = routes[world.chance.below(routes.len())].clone();
-        if !arguments::is_costly(route.action) || world.chance.below(SELDOM) == 0 {
-            return (function, route);
+    event(world, &mut sent, &who, wish)?;
+    let (kind, events) = match sent.route.path.split_once("{id}") {
+        None => (Kind::Plain, vec![sent.event.clone()]),
+        Some((before, after)) => {
+            let path = before.trim_end_matches('/');
+            match target(world, path, &sent, who.user, wish) {
+                Some(thing) if thing.tenant == sent.caller => {
+                    (Kind::Own { path, thing }, vec![aimed(&sent.event, path, after, thing.id)])
+                }
+                foreign => {
+                    let ids = [foreign.map_or_else(|| SystemClock.new_id(), |thing| thing.id), SystemClock.new_id()];
+                    // Where it is another's, its version is known too.
+                    let version = world.ledger.version(path, ids[0]).filter(|_| world.chance.below(3) == 0);
+                    let event = match version {
+                        Some(version) => sent.event.clone().header("if-match", &format!("\"{version}\"")),
+                        None => sent.event.clone(),
+                    };
+                    let events = ids.iter().map(|id| aimed(&event, path, after, *id)).collect();
+                    (Kind::Alike(ids.map(|id| id.to_string())), events)
+                }
+            }
         }
-    }
+    };
+    let events = events.into_iter().map(|event| (event, patience(&mut world.chance))).collect();
+    Ok(Planned { sent, kind, events })
 }
 
-fn target(world: &mut World, path: &'static str, sent: &Sent, user: Uuid) -> Target {
-    let things = world.things.get(path).map(Vec::as_slice).unwrap_or_default();
-    let wish = world.chance.below(10);
+/// After how long a request is dropped, if it is.
+pub(super) fn patience(chance: &mut Chance) -> Option<Duration> {
+    let is_cut_short = chance.below(100) < CUT_SHORT;
+    let patience = Duration::from_micros(chance.below(6000) as u64);
+    is_cut_short.then_some(patience)
+}
+
+/// Whose thing the path names; none where it is nobody's.
+fn target(world: &mut World, path: &'static str, sent: &Sent, user: Uuid, wish: Wish) -> Option<Thing> {
+    let wish = match wish {
+        Wish::Own => 0,
+        Wish::Foreign => 4,
+        Wish::Any => world.chance.below(10),
+    };
+    let changes_users = path == "/api/v1/users" && sent.route.method != Method::GET;
     let fits = |thing: &&Thing| match wish {
-        0..4 => thing.tenant == sent.caller && thing.user == user,
+        // A member stays as it is.
+        0..4 => thing.tenant == sent.caller && (thing.user == user && !changes_users || thing.user == OF_THE_TENANT),
         4..8 => thing.tenant == sent.other,
         _ => false,
     };
-    let fitting: Vec<Thing> = things.iter().filter(fits).copied().collect();
-    if fitting.is_empty() || (wish < 4 && arguments::goes_out(sent.route.action)) {
-        return Target::Unknown;
+    if wish < 4 && arguments::goes_out(sent.route.action) {
+        return None;
     }
-    let thing = fitting[world.chance.below(fitting.len())];
-    if wish < 4 { Target::Own(thing) } else { Target::Foreign(thing) }
+    let things = world.things.get(path).map(Vec::as_slice).unwrap_or_default();
+    let many = things.iter().filter(fits).count();
+    let number = world.chance.below(many);
+    things.iter().filter(fits).nth(number).copied()
 }
 
 /// The event, but for the id in its path.
-fn event(world: &mut World, route: &Route, who: &Member, other: usize, marker: &str) -> Result<Event> {
-    let Tenant { id, marker: foreign, members, cursors } = &world.tenants[other];
-    let (token, email) = (&members[0].token, format!("{}@example.com", members[0].user.simple()));
-    let foreign_id = id.to_string();
-    let given =
-        Given { marker, foreign_slug: foreign, foreign_email: &email, foreign_token: token, foreign_id: &foreign_id };
-    let body = arguments::body(route, &given, &mut world.chance)?;
-    let mut target = route.path.to_owned();
-    if route.method == Method::GET && !route.path.contains("{id}") {
-        let of_other = cursors.iter().find(|(path, _)| *path == route.path).map(|(_, cursor)| cursor);
-        match (world.chance.below(8), of_other) {
-            (0, Some(cursor)) => target = format!("{target}?cursor={cursor}"),
-            (1, _) => target = format!("{target}?tenant_id={foreign_id}"),
-            (2..6, _) => target += "?limit=2",
-            _ => {}
+fn event(world: &mut World, sent: &mut Sent, who: &Member, wish: Wish) -> Result<()> {
+    let (action, method) = (sent.route.action, sent.route.method.clone());
+    let stranger = world.tenants[sent.other].members[0].clone();
+    let foreign_id = stranger.tenant.to_string();
+    let refresh = sign_in::refresh_token(world, sent, wish);
+    let email = format!("{}@example.com", stranger.user.simple());
+    let login = match (world.signed_up, action) {
+        (Some(number), Action::AuthLogin) if wish == Wish::Own || world.chance.below(2) == 0 => {
+            sent.own = number;
+            let marker = &world.tenants[number].marker;
+            [marker.clone(), format!("{marker}@example.com"), PASSWORD.to_owned()]
+        }
+        _ => [world.tenants[sent.other].marker.clone(), email, PASSWORD.to_owned()],
+    };
+    let given = Given {
+        marker: &sent.marker,
+        issuer: &world.idp.provider.issuer(),
+        login: login.each_ref().map(String::as_str),
+        refresh_token: &refresh,
+        foreign_token: &stranger.token,
+        foreign_id: &foreign_id,
+    };
+    let body = arguments::body(&sent.route, &given, &mut world.chance)?;
+    let mut target = sent.route.path.to_owned();
+    if method == Method::GET && !sent.route.path.contains("{id}") && wish != Wish::Own {
+        let asked = Asked { action, path: sent.route.path, caller: sent.caller, other: sent.other };
+        if let Some(query) = queries::query(world, &asked) {
+            target = format!("{target}?{query}");
         }
     }
-    if route.action == Action::AuthLogout && world.chance.below(5) > 0 {
+    if action == Action::AuthLogout && world.chance.below(5) > 0 {
         target += "?scope=others";
     }
-    let is_forged = world.chance.below(100) < FORGED;
-    let bearer = if is_forged { world.forged(who, *id) } else { who.token.clone() };
+    let is_forged = wish != Wish::Own && world.chance.below(100) < FORGED;
+    let bearer = match (is_forged, world.chance.below(3)) {
+        (false, _) => who.token.clone(),
+        (true, 0) => sign_in::forged_bearer(world, sent),
+        (true, _) => world.forged(who, stranger.tenant),
+    };
     let request_id = if is_forged { "forged" } else { "the-same" };
-    let mut event = Event::new(&route.method, &target).bearer(&bearer).header("x-request-id", request_id);
+    let mut event = Event::new(&method, &target).bearer(&bearer).header("x-request-id", request_id);
     event = match body {
         Body::None => event,
         Body::Json(json) => event.json(&json),
@@ -128,122 +277,12 @@ fn event(world: &mut World, route: &Route, who: &Member, other: usize, marker: &
     if world.chance.below(10) == 0 {
         event = event.header("x-tenant-id", &foreign_id);
     }
-    if route.method == Method::POST && world.chance.below(4) == 0 {
+    if method == Method::POST && wish == Wish::Any && world.chance.below(4) == 0 {
         // The same keys in every tenant.
         event = event.header("idempotency-key", &format!("key-{}", world.chance.below(50)));
     }
-    Ok(event.header("if-match", if world.chance.below(4) == 0 { "\"1\"" } else { "*" }))
-}
-
-async fn to_a_list(world: &mut World, sent: Sent) -> Result<()> {
-    let Some(answer) = answer(world, &sent, sent.event.clone()).await else {
-        if sent.route.method == Method::POST {
-            world.ledger.perhaps_made(sent.route.path, sent.caller);
-            if let Some(name) = name(&sent.event) {
-                world.ledger.named(sent.caller, &name, None);
-            }
-        }
-        return interrupted(world, &sent).await;
-    };
-    let own = if sent.route.action == Action::AuthSignup { world.tenants.len() } else { sent.caller };
-    if sent.route.action == Action::AuthSignup && answer.status == 201 {
-        let id =
-            answer.json()["tenant"]["id"].as_str().and_then(|id| id.parse().ok()).ok_or("a tenant without an id")?;
-        world.markers.own(id, own);
-        let marker = sent.marker.clone();
-        world.tenants.push(Tenant { id, marker, members: Vec::new(), cursors: Vec::new() });
-    }
-    judge(world, &sent, &answer, own)?;
-    let json = if answer.header("content-type").starts_with("application/json") { answer.json() } else { Value::Null };
-    if let Some(cursor) = json["next_cursor"].as_str() {
-        let cursors = &mut world.tenants[sent.caller].cursors;
-        cursors.retain(|(path, _)| *path != sent.route.path);
-        cursors.push((sent.route.path, cursor.to_owned()));
-    }
-    let asked = sent.event.clone().into_json()["rawQueryString"].as_str().unwrap_or_default().to_owned();
-    if (asked.starts_with("cursor=") || asked.starts_with("tenant_id="))
-        && answer.status.is_success()
-        && json.get("items").is_some()
-    {
-        return Err(Leak(format!("{} {}?{asked} was accepted", sent.route.method, sent.route.path)).into());
-    }
-    let name = name(&sent.event);
-    if answer.code() == "RES_002"
-        && let Some(name) = name.as_deref().filter(|name| !world.ledger.has_name(sent.caller, name))
-    {
-        return Err(Leak(format!("tenant {} was told that {name} exists, which is another's", sent.caller)).into());
-    }
-    if answer.status == 201
-        && answer.header("idempotency-replayed").is_empty()
-        && let Some(id) = id(&json)
-    {
-        let user = world.tenants[sent.caller].members[sent.member].user;
-        world.made(sent.route.path, Thing { id, tenant: sent.caller, user });
-        if let Some(name) = name {
-            world.ledger.named(sent.caller, &name, Some(id));
-        }
-    }
-    if sent.route.action == Action::AuthLogout && answer.status == 204 && asked.is_empty() {
-        world.replace(sent.caller, sent.member).await;
-    }
-    Ok(())
-}
-
-async fn to_ones_own(world: &mut World, sent: Sent, (path, after): (&'static str, &str), thing: Thing) -> Result<()> {
-    let event = aimed(&sent.event, path, after, thing.id);
-    let deletes = sent.route.method == Method::DELETE;
-    let Some(answer) = answer(world, &sent, event).await else {
-        if sent.route.method != Method::GET {
-            world.ledger.perhaps(path, thing.id, deletes);
-        }
-        return interrupted(world, &sent).await;
-    };
-    judge(world, &sent, &answer, sent.caller)?;
-    if !answer.status.is_success() {
-        return Ok(());
-    }
-    if deletes {
-        world.gone(path, thing.id);
-        let members = &world.tenants[sent.caller].members;
-        if let Some(member) = members.iter().position(|member| member.session == thing.id) {
-            world.replace(sent.caller, member).await;
-        }
-    } else if sent.route.method != Method::GET {
-        world.ledger.changed(path, thing.id, answer.header("etag").trim_matches('"').parse().ok());
-    }
-    Ok(())
-}
-
-/// Another's thing and one that nobody has are answered alike.
-async fn to_anothers(world: &mut World, sent: &Sent, (path, after): (&'static str, &str), id: Uuid) -> Result<()> {
-    let unknown = SystemClock.new_id();
-    let mut answers = Vec::new();
-    for id in [id, unknown] {
-        let Some(answer) = answer(world, sent, aimed(&sent.event, path, after, id)).await else {
-            return interrupted(world, sent).await;
-        };
-        judge(world, sent, &answer, sent.caller)?;
-        if answer.status == 429 {
-            // A quota counts requests, and knows of no id.
-            return Ok(());
-        }
-        if !answer.status.is_client_error() {
-            return Err(Leak(format!(
-                "{} {path}/{id}{after} of another tenant got {}",
-                sent.route.method, answer.status
-            ))
-            .into());
-        }
-        let body = String::from_utf8_lossy(&answer.bytes).replace(&id.to_string(), "the-id");
-        answers.push((answer.status, answer.headers, body));
-    }
-    if answers[0] != answers[1] {
-        return Err(Leak(format!(
-            "{} {path}/{id}{after}: {:?}, and an unknown id: {:?}",
-            sent.route.method, answers[0], answers[1]
-        ))
-        .into());
-    }
+    let version = if wish != Wish::Own && world.chance.below(4) == 0 { "\"1\"" } else { "*" };
+    sent.event = event.header("if-match", version);
     Ok(())
 }
 
@@ -252,61 +291,4 @@ fn aimed(event: &Event, path: &str, after: &str, id: Uuid) -> Event {
         event["rawPath"] = format!("{path}/{id}{after}").into();
         event["requestContext"]["http"]["path"] = event["rawPath"].clone();
     })
-}
-
-/// The answer, or none where the request was dropped in mid-flight.
-async fn answer(world: &mut World, sent: &Sent, event: Event) -> Option<Answer> {
-    let function = &world.functions[sent.function];
-    if world.chance.below(100) >= CUT_SHORT {
-        return Some(function.send(event).await);
-    }
-    let patience = Duration::from_micros(world.chance.below(6000) as u64);
-    tokio::time::timeout(patience, function.send(event)).await.ok()
-}
-
-/// Nobody knows whether a session that was being ended did end.
-async fn interrupted(world: &mut World, sent: &Sent) -> Result<()> {
-    if matches!(sent.route.action, Action::AuthLogout | Action::AuthSessionsDelete) {
-        world.replace(sent.caller, sent.member).await;
-    }
-    Ok(())
-}
-
-fn judge(world: &World, sent: &Sent, answer: &Answer, own: usize) -> Result<()> {
-    let Sent { route, event, caller, .. } = sent;
-    let text = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.bytes));
-    let request = event.clone().into_json();
-    if let Some(foreign) = world.markers.foreign(&text, own, &request.to_string()) {
-        return Err(
-            Leak(format!("tenant {caller} was told {foreign} by {} {}: {text}", route.method, route.path)).into()
-        );
-    }
-    if answer.status.is_server_error() {
-        return Err(format!("{} {}: {text} {:?}", route.method, route.path, answer.log).into());
-    }
-    let entered = answer.status.is_success() || answer.status == 404;
-    match (route.access == Access::Public, request["headers"]["x-request-id"] == "forged") {
-        (false, true) if entered => Err(Leak(format!(
-            "a session of tenant {caller} entered another by {} {}: {text}",
-            route.method, route.path
-        ))
-        .into()),
-        (false, false) if answer.code() == "AUTH_006" => {
-            Err(Leak(format!("a session of tenant {caller} was ended by nobody of it")).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The `id` of a thing that was made.
-fn id(json: &Value) -> Option<Uuid> {
-    json["id"].as_str()?.parse().ok()
-}
-
-/// The `name` that a request gives to a thing that must be the only one of it.
-fn name(event: &Event) -> Option<String> {
-    let event = event.clone().into_json();
-    let body: Value = serde_json::from_str(event["body"].as_str()?).ok()?;
-    body["issuer"].as_str()?;
-    Some(body["name"].as_str()?.to_owned())
 }

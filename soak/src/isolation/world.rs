@@ -1,19 +1,27 @@
 //! Tenants, their people, and what is known of their things.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::json;
 use shared::{
     auth::Role,
-    testing::{Event, Member, TestApp, TestDatabase, TestKeys},
+    testing::{Event, Member, TestApp, TestDatabase, TestIssuer, TestKeys},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
+    arguments,
+    compare::{self, PROVIDERS},
+    coverage::Coverage,
     functions::{self, Function},
     ledger::Ledger,
     markers::Markers,
+    requests::Sent,
+    sign_in::{self, Federated},
 };
 use crate::{Result, chance::Chance};
 
@@ -37,6 +45,14 @@ pub(super) struct Tenant {
     pub(super) members: Vec<Member>,
     /// Cursors that it was given, with the list that each is of.
     pub(super) cursors: Vec<(&'static str, String)>,
+    /// How long its trail is, as far as it was told.
+    pub(super) head_seq: i64,
+}
+
+impl Tenant {
+    pub(super) fn new(id: Uuid, marker: String) -> Self {
+        Self { id, marker, members: Vec::new(), cursors: Vec::new(), head_seq: 0 }
+    }
 }
 
 /// A thing with an id in a path.
@@ -57,40 +73,66 @@ pub(super) struct World {
     /// Things by the path before their id.
     pub(super) things: HashMap<&'static str, Vec<Thing>>,
     pub(super) ledger: Ledger,
+    pub(super) coverage: Coverage,
+    /// The provider that every tenant trusts.
+    pub(super) idp: TestIssuer,
+    /// Sessions that sign-ins there began.
+    pub(super) federated: Vec<Federated>,
+    /// The last tenant that signed itself up.
+    pub(super) signed_up: Option<usize>,
     pub(super) superuser: PgConnection,
     /// The functions' login, past the functions.
     pub(super) runtime: PgConnection,
     pub(super) chance: Chance,
+    /// The keys that were used to send a request again.
+    used_keys: HashSet<(Uuid, &'static str, String)>,
+    /// How many tenants have people.
+    peopled: usize,
     /// Makes people and signs their tokens.
     app: TestApp<todos::Todos>,
 }
 
 impl World {
-    /// So many tenants with an admin and a viewer each, and a todo of each.
+    /// So many tenants with an admin and a viewer each, a todo of each, two
+    /// providers, and a trail whose beginning was exported.
+    ///
+    /// # Errors
+    /// There is a route or a table that the driver knows nothing of.
     pub(super) async fn create(tenants: usize, seed: u64) -> Result<Self> {
         let database = Arc::new(TestDatabase::create().await.with_own_role().await);
         let keys = Arc::new(TestKeys::generate("soak"));
         let app = TestApp::start_with(todos::routes(), database.clone(), keys.clone(), &[]).await;
         let mut world = Self {
-            functions: functions::all(&database, &keys).await?,
+            functions: functions::all(&database, &keys).await,
             tenants: Vec::new(),
             markers: Markers::default(),
             things: HashMap::new(),
             ledger: Ledger::default(),
+            coverage: Coverage::default(),
+            idp: TestIssuer::start("ES256"),
+            federated: Vec::new(),
+            signed_up: None,
             superuser: database.superuser().await,
             runtime: database.runtime().await,
             chance: Chance::new(seed),
+            used_keys: HashSet::new(),
+            peopled: tenants,
             app,
             database,
             keys,
         };
+        world.functions.iter().flat_map(|function| function.routes()).try_for_each(arguments::is_known)?;
+        compare::tables(&mut world.superuser).await?;
+        // By the names that one tenant alone has: nobody signs in there.
+        let other = TestIssuer::start("ES256");
         for number in 0..tenants {
             let marker = world.markers.make(number, &mut world.chance);
             let admin = world.app.tenant(&marker).await;
             world.markers.own(admin.tenant, number);
-            world.tenants.push(Tenant { id: admin.tenant, marker, members: Vec::new(), cursors: Vec::new() });
-            world.joined(number, admin);
-            world.join(number, Role::Viewer).await;
+            world.tenants.push(Tenant::new(admin.tenant, marker));
+            world.joined(number, admin).await?;
+            world.join(number, Role::Viewer).await?;
+            world.arrange(number, &other).await?;
             for member in 0..2 {
                 let Tenant { marker, members, .. } = &world.tenants[number];
                 let (token, user) = (members[member].token.clone(), members[member].user);
@@ -101,6 +143,37 @@ impl World {
             }
         }
         Ok(world)
+    }
+
+    /// Two providers, and the beginning of a trail: exported, anchored and gone.
+    async fn arrange(&mut self, number: usize, other: &TestIssuer) -> Result<()> {
+        let Tenant { id, marker, members, .. } = &self.tenants[number];
+        let (id, marker, member) = (*id, marker.clone(), members[0].clone());
+        let own = json!({ "client_id": marker, "audiences": [marker], "name": format!("only-{marker}") });
+        let mut shared = own.clone();
+        shared["name"] = sign_in::SHARED.into();
+        for (idp, changes) in [(&self.idp, shared), (other, own)] {
+            let provider = idp.register(&self.database, id, &changes).await;
+            // Everybody's to reach for, and nobody's to change.
+            let thing = Thing { id: provider, tenant: number, user: Uuid::max() };
+            self.markers.own(provider, number);
+            self.things.entry(PROVIDERS).or_default().push(thing);
+            self.ledger.made(PROVIDERS, provider, number);
+        }
+        let records = "SELECT app.audit_append('todos.read', 'failure', 'RES_001', $2, $3, NULL, NULL, 'arranged')
+                         FROM app.enter_tenant($1), generate_series(1, 4)";
+        let records = sqlx::query(records).bind(id).bind(member.user).bind(member.session);
+        records.execute(&mut self.superuser).await?;
+        for sql in [
+            "INSERT INTO audit_checkpoints
+             SELECT tenant_id, seq, hash, now(), $2, sha256('a') || sha256('b') FROM audit_events WHERE tenant_id = $1",
+            "INSERT INTO audit_anchors
+             SELECT tenant_id, seq, hash, at FROM audit_events WHERE tenant_id = $1 AND seq = 2 AND $2 IS NOT NULL",
+            "DELETE FROM audit_events WHERE tenant_id = $1 AND seq <= 2 AND $2 IS NOT NULL",
+        ] {
+            sqlx::query(sql).bind(id).bind(&marker).execute(&mut self.superuser).await?;
+        }
+        Ok(())
     }
 
     /// Signs everybody's tokens anew.
@@ -118,23 +191,33 @@ impl World {
     }
 
     /// Puts somebody new in the place of a member whose session is over.
-    pub(super) async fn replace(&mut self, tenant: usize, member: usize) {
+    ///
+    /// # Errors
+    /// The database took nobody.
+    pub(super) async fn replace(&mut self, tenant: usize, member: usize) -> Result<()> {
         let gone = self.tenants[tenant].members.remove(member);
-        self.join(tenant, gone.role).await;
+        self.join(tenant, gone.role).await
     }
 
-    async fn join(&mut self, tenant: usize, role: Role) {
+    async fn join(&mut self, tenant: usize, role: Role) -> Result<()> {
         let member = self.app.member(self.tenants[tenant].id, role).await;
-        self.joined(tenant, member);
+        self.joined(tenant, member).await
     }
 
-    fn joined(&mut self, tenant: usize, member: Member) {
-        self.markers.own(member.user, tenant);
+    async fn joined(&mut self, tenant: usize, member: Member) -> Result<()> {
         let Member { user, session, .. } = member;
+        let name = sqlx::query("UPDATE users SET display_name = $2 WHERE id = $1").bind(user);
+        name.bind(&self.tenants[tenant].marker).execute(&mut self.superuser).await?;
         self.tenants[tenant].members.push(member);
+        self.began(tenant, user, session);
+        self.made("/api/v1/users", Thing { id: user, tenant, user });
+        Ok(())
+    }
+
+    /// A session of a user began.
+    pub(super) fn began(&mut self, tenant: usize, user: Uuid, session: Uuid) {
         self.markers.own(session, tenant);
         self.things.entry("/api/v1/auth/sessions").or_default().push(Thing { id: session, tenant, user });
-        self.things.entry("/api/v1/users").or_default().push(Thing { id: user, tenant, user });
     }
 
     /// A thing was made, and the maker told so.
@@ -152,10 +235,30 @@ impl World {
         self.ledger.gone(path, id);
     }
 
+    /// Whether its sender has used a request's key before; from now on it has.
+    pub(super) fn keyed(&mut self, sent: &Sent) -> bool {
+        let key = sent.key(self.tenants[sent.caller].members[sent.member].user);
+        key.is_some_and(|key| !self.used_keys.insert(key))
+    }
+
+    /// How many tenants have people; they come first.
+    pub(super) fn peopled(&self) -> usize {
+        self.peopled
+    }
+
+    /// A tenant with people, other than this one.
+    pub(super) fn other_than(&mut self, tenant: usize) -> usize {
+        (tenant + 1 + self.chance.below(self.peopled - 1)) % self.peopled
+    }
+
     /// Two different tenants with people, by their numbers.
     pub(super) fn two_tenants(&mut self) -> (usize, usize) {
-        let peopled = self.tenants.iter().filter(|tenant| !tenant.members.is_empty()).count();
-        let one = self.chance.below(peopled);
-        (one, (one + 1 + self.chance.below(peopled - 1)) % peopled)
+        let one = self.chance.below(self.peopled);
+        (one, self.other_than(one))
+    }
+
+    /// What all routes weigh together.
+    pub(super) fn weights(&self) -> usize {
+        self.functions.iter().flat_map(|function| function.routes()).map(arguments::weight).sum()
     }
 }
