@@ -64,6 +64,7 @@ pub(crate) async fn run(requests: usize, seed: u64) -> Result<()> {
     progress(&format!("isolation: all {routes} routes are driven"));
     let between = Between { compare_every: COMPARE_EVERY, walls: true, killed: Some(&killed) };
     drive(&mut world, requests, between).await?;
+    world.end().await;
     progress(&format!("isolation: held; now {} faults, of which each must be caught", FAULTS.len()));
     let mut missed = Vec::new();
     for faults in FAULTS.chunks(FAULTS_AT_ONCE) {
@@ -145,7 +146,9 @@ async fn catch(fault: &Fault, seed: u64) -> Result<std::result::Result<String, S
     let sql = fault.sql.replace("{role}", world.database.role());
     world.superuser.execute(raw_sql(AssertSqlSafe(sql))).await?;
     let between = Between { compare_every: COMPARE_FAULT_EVERY, walls: !fault.by_requests, killed: None };
-    Ok(match drive(&mut world, REQUESTS_OF_A_FAULT, between).await {
+    let driven = drive(&mut world, REQUESTS_OF_A_FAULT, between).await;
+    world.end().await;
+    Ok(match driven {
         Ok(()) => Err(format!("in {REQUESTS_OF_A_FAULT} requests")),
         Err(error) => match error.downcast::<Leak>() {
             Ok(leak) => Ok(leak.0.chars().take(160).collect()),

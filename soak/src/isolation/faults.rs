@@ -100,7 +100,7 @@ pub(super) const FAULTS: &[Fault] = &[
     in_a_function(
         "a logout at a provider that ends the sessions of every tenant there",
         "ALTER TABLE sessions DISABLE ROW LEVEL SECURITY;
-         DO $do$ BEGIN EXECUTE replace(replace(pg_get_functiondef('app.end_provider_sessions'::regproc),
+         DO $do$ BEGIN EXECUTE replace(replace(pg_get_functiondef('app.end_provider_sessions(uuid,text,text,text)'::regprocedure),
             's.tenant_id = tenant', 'true'), 'AND s.provider_id IS NOT DISTINCT FROM provider', ''); END $do$",
     ),
     in_a_function(

@@ -8,6 +8,7 @@ use std::{
 use serde_json::json;
 use shared::{
     auth::Role,
+    clock::{Clock, SystemClock},
     testing::{Event, Member, TestApp, TestDatabase, TestIssuer, TestKeys},
 };
 use sqlx::PgConnection;
@@ -127,10 +128,12 @@ impl World {
         let other = TestIssuer::start("ES256");
         for number in 0..tenants {
             let marker = world.markers.make(number, &mut world.chance);
-            let admin = world.app.tenant(&marker).await;
-            world.markers.own(admin.tenant, number);
-            world.tenants.push(Tenant::new(admin.tenant, marker));
-            world.joined(number, admin).await?;
+            let id = SystemClock.new_id();
+            let tenant = sqlx::query("INSERT INTO tenants (id, slug, name) VALUES ($1, $2, $2)").bind(id).bind(&marker);
+            tenant.execute(&mut world.superuser).await?;
+            world.markers.own(id, number);
+            world.tenants.push(Tenant::new(id, marker));
+            world.join(number, Role::Admin).await?;
             world.join(number, Role::Viewer).await?;
             world.arrange(number, &other).await?;
             for member in 0..2 {
@@ -145,6 +148,15 @@ impl World {
         Ok(world)
     }
 
+    /// Drops the database, and lets other work go on meanwhile: a connection that
+    /// is just being made would hold the drop up, and it needs this thread.
+    pub(super) async fn end(self) {
+        let database = self.database.clone();
+        drop(self);
+        // A database that is left over is the next start's to drop.
+        drop(tokio::task::spawn_blocking(move || drop(database)).await);
+    }
+
     /// Two providers, and the beginning of a trail: exported, anchored and gone.
     async fn arrange(&mut self, number: usize, other: &TestIssuer) -> Result<()> {
         let Tenant { id, marker, members, .. } = &self.tenants[number];
@@ -153,7 +165,13 @@ impl World {
         let mut shared = own.clone();
         shared["name"] = sign_in::SHARED.into();
         for (idp, changes) in [(&self.idp, shared), (other, own)] {
-            let provider = idp.register(&self.database, id, &changes).await;
+            let provider = SystemClock.new_id();
+            let mut settings = idp.settings(&changes);
+            settings["tenant_id"] = json!(id);
+            settings["id"] = json!(provider);
+            let sql = "INSERT INTO identity_providers SELECT * FROM jsonb_populate_record(NULL::identity_providers, $1
+                       || jsonb_build_object('version', 1, 'created_at', now(), 'updated_at', now()))";
+            sqlx::query(sql).bind(settings).execute(&mut self.superuser).await?;
             // Everybody's to reach for, and nobody's to change.
             let thing = Thing { id: provider, tenant: number, user: Uuid::max() };
             self.markers.own(provider, number);
@@ -199,15 +217,20 @@ impl World {
         self.join(tenant, gone.role).await
     }
 
+    /// Somebody new, with a session. Over the connection that is there: to make
+    /// one takes longer than all the rest.
     async fn join(&mut self, tenant: usize, role: Role) -> Result<()> {
-        let member = self.app.member(self.tenants[tenant].id, role).await;
-        self.joined(tenant, member).await
-    }
-
-    async fn joined(&mut self, tenant: usize, member: Member) -> Result<()> {
-        let Member { user, session, .. } = member;
-        let name = sqlx::query("UPDATE users SET display_name = $2 WHERE id = $1").bind(user);
-        name.bind(&self.tenants[tenant].marker).execute(&mut self.superuser).await?;
+        let (user, session) = (SystemClock.new_id(), SystemClock.new_id());
+        let Tenant { id, marker, .. } = &self.tenants[tenant];
+        let sql = "WITH joined AS (
+                       INSERT INTO users (tenant_id, id, email, display_name, role) VALUES ($1, $2, $3, $4, $5)
+                       RETURNING tenant_id, id)
+                   INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at)
+                   SELECT tenant_id, $6, id, now(), now(), now() + interval '30 days' FROM joined";
+        let sql = sqlx::query(sql).bind(id).bind(user).bind(format!("{}@example.com", user.simple()));
+        sql.bind(marker).bind(role.as_str()).bind(session).execute(&mut self.superuser).await?;
+        let mut member = Member { tenant: *id, user, session, role, token: String::new() };
+        member.token = self.app.keys.sign(&self.app.claims(&member));
         self.tenants[tenant].members.push(member);
         self.began(tenant, user, session);
         self.made("/api/v1/users", Thing { id: user, tenant, user });
