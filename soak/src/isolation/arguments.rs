@@ -144,3 +144,24 @@ fn user(marker: &str, issuer: &str, number: usize) -> Value {
 fn role(number: usize) -> &'static str {
     ["viewer", "analyst"][number % 2]
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use shared::access::Access;
+
+    use super::*;
+
+    #[test]
+    fn a_route_that_nobody_says_what_to_send_to_is_told() {
+        let (action, access) = (Action::HealthRead, Access::Public);
+        for (method, path, told) in [
+            (Method::POST, "/api/v1/new", "health.read has no arguments"),
+            (Method::GET, "/api/v1/new/{id}", "health.read has an id of an unknown kind"),
+            (Method::GET, "/api/v1/new/{name}", "health.read has an unknown path"),
+        ] {
+            let route = Route { method, path, access, action };
+            assert!(is_known(&route).unwrap_err().to_string().starts_with(told), "{path}");
+        }
+    }
+}

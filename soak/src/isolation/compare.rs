@@ -141,3 +141,28 @@ async fn sessions(world: &mut World) -> Result<()> {
     let ended: Option<Uuid> = sqlx::query_scalar(ended).bind(live).fetch_optional(&mut world.superuser).await?;
     ended.map_or(Ok(()), |id| leak("sessions", id, "was ended by nobody of its tenant"))
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::testing::TestDatabase;
+    use sqlx::Executor;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_table_that_would_not_be_looked_at_is_told() {
+        let database = TestDatabase::create().await;
+        let mut superuser = database.superuser().await;
+        for (table, told) in [
+            ("CREATE TABLE app.new (id uuid)", "app.new names no tenant"),
+            ("CREATE TABLE new (tenant_id uuid, id uuid, version bigint)", "nobody counts the things in new"),
+        ] {
+            superuser.execute("BEGIN").await.unwrap();
+            superuser.execute(table).await.unwrap();
+            assert!(tables(&mut superuser).await.unwrap_err().to_string().starts_with(told), "{table}");
+            superuser.execute("ROLLBACK").await.unwrap();
+        }
+        superuser.execute("CREATE SCHEMA new; CREATE TABLE new.notes (tenant_id uuid)").await.unwrap();
+        assert!(tables(&mut superuser).await.unwrap().contains(&"new.notes".to_owned()), "in whatever schema");
+    }
+}

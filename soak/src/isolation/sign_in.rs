@@ -94,7 +94,9 @@ async fn finish(world: &mut World, sent: &Sent, wish: Wish) -> Result<(Way, Vec<
         Wish::Foreign => 6 + world.chance.below(7),
         Wish::Any => world.chance.below(14),
     };
-    let subject = format!("person-{}", world.chance.below(SUBJECTS));
+    let known = world.federated.iter().filter(|session| session.tenant == sent.caller).count();
+    let subject = if wish == Wish::Own { known % SUBJECTS } else { world.chance.below(SUBJECTS) };
+    let subject = format!("person-{subject}");
     let own = Begun::at(world, sent, sent.caller).await?;
     let theirs = if number < 6 { None } else { Some(Begun::at(world, sent, sent.other).await?) };
     let mut claims = own.claims(world, &subject);
@@ -150,7 +152,9 @@ fn end(world: &mut World, sent: &Sent, wish: Wish) -> (Way, Event) {
         Wish::Foreign => 3 + world.chance.below(3),
         Wish::Any => world.chance.below(6),
     };
-    let subject = format!("person-{}", world.chance.below(SUBJECTS));
+    // Of those who signed in one after the other some stay.
+    let subject = if wish == Wish::Own { 0 } else { world.chance.below(SUBJECTS) };
+    let subject = format!("person-{subject}");
     let tenants = [sent.caller, sent.other].map(|number| &world.tenants[number]);
     let now = SystemClock.now().unix_timestamp();
     let mut claims = json!({

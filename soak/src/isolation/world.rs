@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::json;
 use shared::{
+    access::Route,
     auth::Role,
     clock::{Clock, SystemClock},
     testing::{Event, Member, TestApp, TestDatabase, TestIssuer, TestKeys},
@@ -122,7 +123,7 @@ impl World {
             database,
             keys,
         };
-        world.functions.iter().flat_map(|function| function.routes()).try_for_each(arguments::is_known)?;
+        world.routes().try_for_each(arguments::is_known)?;
         compare::tables(&mut world.superuser).await?;
         // By the names that one tenant alone has: nobody signs in there.
         let other = TestIssuer::start("ES256");
@@ -280,8 +281,13 @@ impl World {
         (one, self.other_than(one))
     }
 
+    /// Every route of every function.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.functions.iter().flat_map(|function| function.routes())
+    }
+
     /// What all routes weigh together.
     pub(super) fn weights(&self) -> usize {
-        self.functions.iter().flat_map(|function| function.routes()).map(arguments::weight).sum()
+        self.routes().map(arguments::weight).sum()
     }
 }
