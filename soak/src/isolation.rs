@@ -65,6 +65,7 @@ pub(crate) async fn run(requests: usize, seed: u64) -> Result<()> {
     progress(&format!("isolation: all {routes} routes are driven"));
     let between = Between { compare_every: COMPARE_EVERY, walls: true, killed: Some(&killed) };
     drive(&mut world, requests, between).await?;
+    verify(&mut world).await?;
     world.end().await;
     progress(&format!("isolation: held; now {} faults, of which each must be caught", FAULTS.len()));
     let mut missed = Vec::new();
@@ -92,13 +93,31 @@ async fn tour(world: &mut World) -> Result<usize> {
             let creates = route.method == Method::POST && !route.path.contains("auth");
             let makes = wish == Wish::Own && (creates || route.action == Action::AuthOidcLogin);
             for _ in 0..if makes { 4 } else { 1 } {
-                let sent = requests::send_one(world, (*function, route.clone()), wish).await;
+                let sent = requests::send_one(world, (*function, route.clone()), 0, wish).await;
                 sent.map_err(|error| at(&format!("{} {}", route.method, route.path), error))?;
             }
         }
     }
     compare::compare(world).await?;
     world.coverage.check(world.routes())
+}
+
+/// Every route, with the number of its function.
+fn routes(world: &World) -> Vec<(usize, Route)> {
+    let functions = world.functions.iter().enumerate();
+    functions
+        .flat_map(|(number, function)| function.routes().iter().map(move |route| (number, route.clone())))
+        .collect()
+}
+
+/// Verifies the whole of every trail: nobody wrote into another's.
+async fn verify(world: &mut World) -> Result<()> {
+    let route = routes(world).into_iter().find(|(_, route)| route.action == Action::AuditVerify);
+    let route = route.ok_or("no route verifies a trail")?;
+    for tenant in 0..world.peopled() {
+        requests::send_one(world, route.clone(), tenant, Wish::Own).await?;
+    }
+    Ok(())
 }
 
 /// What comes between the requests.
@@ -201,6 +220,7 @@ mod tests {
         assert!(tour(&mut world).await.unwrap() >= 45);
         let between = Between { compare_every: 300, walls: true, killed: None };
         drive(&mut world, 300, between).await.unwrap();
+        verify(&mut world).await.unwrap();
         world.end().await;
     }
 

@@ -114,12 +114,12 @@ pub(super) async fn send(world: &mut World, at_once: usize) -> Result<()> {
     Ok(())
 }
 
-/// Sends one request to this route.
+/// Sends one request of this tenant to this route.
 ///
 /// # Errors
 /// As [`send`].
-pub(super) async fn send_one(world: &mut World, route: (usize, Route), wish: Wish) -> Result<()> {
-    let mut planned = plan(world, route, 0, wish).await?;
+pub(super) async fn send_one(world: &mut World, route: (usize, Route), caller: usize, wish: Wish) -> Result<()> {
+    let mut planned = plan(world, route, caller, wish).await?;
     let mut answers = Vec::new();
     for (event, patience) in &mut planned.events {
         *patience = None;
