@@ -14,6 +14,7 @@ mod faults;
 mod functions;
 mod ledger;
 mod markers;
+mod plan;
 mod queries;
 mod requests;
 mod sign_in;
@@ -35,7 +36,7 @@ use sqlx::{AssertSqlSafe, Executor, raw_sql};
 
 use crate::{Result, progress};
 use faults::{FAULTS, Fault};
-use requests::Wish;
+use plan::Wish;
 use world::{Leak, World};
 
 const TENANTS: usize = 20;

@@ -7,7 +7,7 @@ use shared::{access::Access, audit::Action, testing::Answer};
 use uuid::Uuid;
 
 use super::{
-    requests::{Kind, OF_THE_TENANT, Planned, Sent},
+    plan::{Kind, OF_THE_TENANT, Planned, Sent},
     sign_in, trail,
     world::{Leak, Tenant, Thing, World},
 };

@@ -3,37 +3,28 @@
 //! state, nonce, client or name. So are the provider's logout tokens.
 
 mod attempt;
+mod sessions;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use shared::{
     audit::Action,
     clock::{Clock, SystemClock},
     testing::{Answer, Event},
 };
-use uuid::Uuid;
 
 use super::{
-    requests::{Kind, Planned, Sent, Wish, patience},
-    world::{Leak, Thing, World},
+    plan::{Kind, Planned, Sent, Wish, patience},
+    world::{Leak, World},
 };
 use crate::Result;
 use attempt::Begun;
+pub(super) use sessions::{Federated, perhaps_refreshed, refresh_token, refreshed};
 
 /// The provider's name in every tenant.
 pub(super) const SHARED: &str = "shared";
 /// People whom it vouches for, the same for every tenant.
 const SUBJECTS: usize = 3;
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-
-/// A session that a sign-in began.
-pub(super) struct Federated {
-    pub(super) tenant: usize,
-    pub(super) user: Uuid,
-    pub(super) session: Uuid,
-    subject: String,
-    refresh: String,
-}
 
 /// What a sign-in or a logout is brought to.
 pub(super) enum Way {
@@ -200,7 +191,7 @@ pub(super) fn judge(world: &mut World, sent: &Sent, way: &Way, answers: Option<&
                 world.ledger.perhaps_made("/api/v1/users", sent.caller);
                 world.ledger.named(sent.caller, &format!("subject {subject}"), None);
             }
-            Way::Ended(subject) => ended(world, sent.caller, subject),
+            Way::Ended(subject) => sessions::ended(world, sent.caller, subject),
             _ => {}
         }
         return Ok(());
@@ -210,89 +201,15 @@ pub(super) fn judge(world: &mut World, sent: &Sent, way: &Way, answers: Option<&
         Way::Refused(why) if !status.is_client_error() => leak(&format!("{why} was taken: {status}")),
         Way::Twice(_) if answers[1].status.is_success() => leak("a sign-in was finished twice"),
         Way::Finished(subject) | Way::Twice(subject) if status.is_success() => {
-            begun(world, sent.caller, subject, &answers[0])
+            sessions::begun(world, sent.caller, subject, &answers[0])
         }
         Way::Begun if status != 302 => leak(&format!("a sign-in could not be begun: {status}")),
         Way::Ended(subject) => {
-            ended(world, sent.caller, subject);
+            sessions::ended(world, sent.caller, subject);
             Ok(())
         }
         _ => Ok(()),
     }
-}
-
-fn ended(world: &mut World, tenant: usize, subject: &str) {
-    world.federated.retain(|session| session.tenant != tenant || session.subject != subject);
-}
-
-/// A session began: its user is one of the tenant's, and it is watched.
-fn begun(world: &mut World, tenant: usize, subject: &str, answer: &Answer) -> Result<()> {
-    let json = answer.json();
-    let claims = json["access_token"].as_str().and_then(|token| token.split('.').nth(1)).unwrap_or_default();
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
-    if claims["tenant_id"] != json!(world.tenants[tenant].id) {
-        return Err(Leak(format!("a sign-in at tenant {tenant} ended in another: {claims}")).into());
-    }
-    let id = |name: &str| claims[name].as_str().and_then(|id| id.parse().ok()).ok_or("a token without ids");
-    let (user, session) = (id("sub")?, id("sid")?);
-    if !world.ledger.knows("/api/v1/users", user) {
-        world.made("/api/v1/users", Thing { id: user, tenant, user: super::requests::OF_THE_TENANT });
-        world.ledger.named(tenant, &format!("subject {subject}"), Some(user));
-    }
-    world.began(tenant, user, session);
-    let refresh = json["refresh_token"].as_str().unwrap_or_default().to_owned();
-    world.federated.push(Federated { tenant, user, session, subject: subject.to_owned(), refresh });
-    Ok(())
-}
-
-/// What goes for a refresh token: one's own, one with another tenant's name, or
-/// an access token of somebody there.
-pub(super) fn refresh_token(world: &mut World, sent: &Sent, wish: Wish) -> String {
-    let of = |tenant| world.federated.iter().find(|session| session.tenant == tenant);
-    let foreign = world.tenants[sent.other].members[0].token.clone();
-    if sent.route.action != Action::AuthRefresh {
-        return foreign;
-    }
-    match (of(sent.caller), of(sent.other), world.chance.below(4)) {
-        (Some(own), _, 0..2) => own.refresh.clone(),
-        (Some(own), _, _) if wish == Wish::Own => own.refresh.clone(),
-        (Some(own), Some(theirs), 2) => {
-            let [mut spliced, theirs] =
-                [own, theirs].map(|session| URL_SAFE_NO_PAD.decode(&session.refresh).unwrap_or_default());
-            // The tenant leads it, and its session follows.
-            let names = 16 * (1 + world.chance.below(2));
-            spliced[..names].copy_from_slice(&theirs[..names]);
-            URL_SAFE_NO_PAD.encode(spliced)
-        }
-        _ => foreign,
-    }
-}
-
-/// A refresh was answered: one's own token yields its successor, no other does.
-///
-/// # Errors
-/// A [`Leak`].
-pub(super) fn refreshed(world: &mut World, sent: &Sent, answer: &Answer) -> Result<()> {
-    let body = sent.body();
-    let text = body["refresh_token"].as_str().unwrap_or_default();
-    let own = world.federated.iter_mut().find(|session| session.refresh == text && session.tenant == sent.caller);
-    match (own, answer.status.is_success()) {
-        (Some(own), true) => {
-            answer.json()["refresh_token"].as_str().unwrap_or_default().clone_into(&mut own.refresh);
-            Ok(())
-        }
-        (Some(_), false) if answer.status == 401 => {
-            Err(Leak(format!("a session of tenant {} was ended by nobody of it", sent.caller)).into())
-        }
-        (None, true) => Err(Leak(format!("tenant {} refreshed a session that is another's", sent.caller)).into()),
-        _ => Ok(()),
-    }
-}
-
-/// Nobody knows which token a session has whose refresh was cut short.
-pub(super) fn perhaps_refreshed(world: &mut World, sent: &Sent) {
-    let body = sent.body();
-    world.federated.retain(|session| Some(session.refresh.as_str()) != body["refresh_token"].as_str());
 }
 
 /// The provider's own token for the caller's client, which names another tenant.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use shared::{audit::Action, testing::Answer};
 
 use super::{
-    requests::Sent,
+    plan::Sent,
     world::{Leak, World},
 };
 use crate::Result;

@@ -13,7 +13,7 @@ use super::SHARED;
 use crate::{
     Result,
     isolation::{
-        requests::Sent,
+        plan::Sent,
         world::{Leak, World},
     },
 };
