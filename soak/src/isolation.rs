@@ -129,7 +129,7 @@ struct Between<'a> {
 }
 
 async fn drive(world: &mut World, requests: usize, between: Between<'_>) -> Result<()> {
-    let at_once = AT_ONCE.min(world.peopled() / 2);
+    let at_once = AT_ONCE.min(world.peopled());
     let mut sent = 0;
     while sent < requests {
         let before = sent;
@@ -217,23 +217,25 @@ mod tests {
 
     #[tokio::test]
     async fn t2_tenants_that_reach_for_each_others_things_on_every_route_get_nothing() {
-        let mut world = World::create(6, 7).await.unwrap();
+        let mut world = World::create(5, 7).await.unwrap();
         assert!(tour(&mut world).await.unwrap() >= 45);
-        let between = Between { compare_every: 300, walls: true, killed: None };
-        drive(&mut world, 300, between).await.unwrap();
+        let between = Between { compare_every: 200, walls: true, killed: None };
+        drive(&mut world, 200, between).await.unwrap();
         verify(&mut world).await.unwrap();
         world.end().await;
     }
 
     #[tokio::test]
     async fn t2_a_fault_in_a_wall_and_two_in_functions_are_caught() {
-        for name in [
+        let names = [
             "a month of the trail that is granted by its own name, without row-level security",
             "entering without a look at the session",
             "a sign-in at another tenant than the one that it names",
-        ] {
-            let fault = FAULTS.iter().find(|fault| fault.name == name).unwrap();
-            catch(fault, 7).await.unwrap().unwrap();
+        ];
+        let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| names.contains(&fault.name)).collect();
+        assert_eq!(faults.len(), names.len());
+        for caught in join_all(faults.into_iter().map(|fault| catch(fault, 7))).await {
+            caught.unwrap().unwrap();
         }
     }
 }
