@@ -209,6 +209,13 @@ fn event(world: &mut World, sent: &mut Sent, who: &Member, wish: Wish) -> Result
         // The same keys in every tenant.
         event = event.header("idempotency-key", &format!("key-{}", world.chance.below(50)));
     }
+    if method == Method::GET && sent.route.path.contains("{id}") && wish == Wish::Any && world.chance.below(4) == 0 {
+        event = event.header("if-none-match", "*");
+    }
+    if wish != Wish::Own && world.chance.below(20) == 0 {
+        // What a browser keeps that was signed in there: it speaks for nobody here.
+        event = event.cookies(&sign_in::foreign_cookies(world, sent.other));
+    }
     let version = if wish != Wish::Own && world.chance.below(4) == 0 { "\"1\"" } else { "*" };
     sent.event = event.header("if-match", version);
     Ok(())

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::Result;
 use attempt::Begun;
-pub(super) use sessions::{Federated, perhaps_refreshed, refresh_token, refreshed};
+pub(super) use sessions::{Federated, foreign_cookies, perhaps_refreshed, refresh_token, refreshed};
 
 /// The provider's name in every tenant.
 pub(super) const SHARED: &str = "shared";

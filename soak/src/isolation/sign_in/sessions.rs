@@ -70,6 +70,12 @@ pub(in crate::isolation) fn refresh_token(world: &mut World, sent: &Sent, wish: 
     }
 }
 
+/// The refresh token of a session of this tenant's, as its browser keeps it.
+pub(in crate::isolation) fn foreign_cookies(world: &World, tenant: usize) -> Vec<String> {
+    let theirs = world.federated.iter().find(|session| session.tenant == tenant);
+    theirs.map(|session| format!("__Host-refresh={}", session.refresh)).into_iter().collect()
+}
+
 /// A refresh was answered: one's own token yields its successor, no other does.
 ///
 /// # Errors
