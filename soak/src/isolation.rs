@@ -3,6 +3,11 @@
 //! by itself; requests are dropped in mid-flight, and functions killed. Nothing
 //! foreign is read, written or learned of.
 //!
+//! In reading order: `world` is who there is, `plan` makes a request (of what
+//! `arguments`, `queries` and `sign_in` say), `requests` sends several at once,
+//! `answers` judges them, `compare` holds the database against the `ledger`, and
+//! `walls` goes past the functions.
+//!
 //! That the driver would see it if it were is shown by `faults`: each one is put
 //! into a database of its own, and must be caught.
 
@@ -84,10 +89,7 @@ pub(crate) async fn run(requests: usize, seed: u64) -> Result<()> {
 /// Does with every route what it is for, and then reaches for what is another's.
 /// Returns how many routes there are.
 async fn tour(world: &mut World) -> Result<usize> {
-    let routes = world.functions.iter().enumerate();
-    let routes =
-        routes.flat_map(|(number, function)| function.routes().iter().map(move |route| (number, route.clone())));
-    let routes: Vec<(usize, Route)> = routes.collect();
+    let routes = routes(world);
     for wish in [Wish::Own, Wish::Foreign] {
         for (function, route) in &routes {
             // Of what is made there is enough for all that is done with it.
