@@ -6,10 +6,11 @@ use shared::{
     Routes,
     access::Route,
     app::Group,
-    testing::{Answer, Event, TestApp, TestDatabase, TestKeys},
+    testing::{Answer, Event, TestApp, TestDatabase, TestKeys, federated::ON_LOOPBACK},
 };
 
-use crate::Result;
+/// How many requests one of them takes at a time.
+pub(super) const AT_ONCE: usize = 4;
 
 /// A function: its routes, and what sends it an event.
 pub(super) trait Function {
@@ -35,21 +36,39 @@ impl<G: Group> Function for Served<G> {
     }
 }
 
-/// Every function that has routes, over one database. A new group is one line.
-pub(super) async fn all(database: &Arc<TestDatabase>, keys: &Arc<TestKeys>) -> Result<Vec<Box<dyn Function>>> {
-    Ok(vec![
-        serve(auth::routes, database, keys).await,
-        serve(health::routes, database, keys).await,
-        serve(tenants::routes, database, keys).await,
-        serve(todos::routes, database, keys).await,
-    ])
+macro_rules! functions {
+    ($($group:ident)*) => {
+        /// Every function that has routes, over one database.
+        pub(super) async fn all(database: &Arc<TestDatabase>, keys: &Arc<TestKeys>) -> Vec<Box<dyn Function>> {
+            vec![$(serve($group::routes, database, keys).await),*]
+        }
+
+        #[cfg(test)]
+        const GROUPS: &[&str] = &[$(stringify!($group)),*];
+    };
 }
+
+// A new group is a word. Sign-ins come first: others use the sessions that they begin.
+functions! { oidc audit auth health tenants todos users }
 
 async fn serve<G: Group>(
     routes: fn() -> Routes<G>,
     database: &Arc<TestDatabase>,
     keys: &Arc<TestKeys>,
 ) -> Box<dyn Function> {
-    let app = TestApp::start_with(routes(), database.clone(), keys.clone(), &[]).await;
+    let at_once = AT_ONCE.to_string();
+    let settings = [("AWS_LAMBDA_MAX_CONCURRENCY", &*at_once), ON_LOOPBACK];
+    let app = TestApp::start_with(routes(), database.clone(), keys.clone(), &settings).await;
     Box::new(Served { app, routes: routes().list().to_vec() })
+}
+
+#[test]
+fn every_function_but_ops_is_driven() {
+    let functions = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../functions")).unwrap();
+    let mut names: Vec<_> = functions.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "ops");
+    names.sort_unstable();
+    let mut driven = GROUPS.to_vec();
+    driven.sort_unstable();
+    assert_eq!(names, driven);
 }

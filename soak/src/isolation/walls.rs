@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, raw_sql};
 use uuid::Uuid;
 
 use super::{
-    ledger::RECORD,
+    compare::{self, key},
     markers::Markers,
     world::{Leak, World},
 };
@@ -21,6 +21,32 @@ const RELATIONS: &str = "
       FROM pg_class c
      WHERE c.relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
        AND has_table_privilege(c.oid, 'SELECT')";
+/// Every table of tenants' rows, and the months of the trail by their own names.
+const TABLES: &str = "
+    SELECT c.oid::regclass::text AS name, false, false FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE c.relnamespace IN ('public'::regnamespace, 'app'::regnamespace) AND c.relkind IN ('r', 'p')
+       AND (attname = 'tenant_id' OR relname = 'tenants' AND attname = 'slug')";
+/// Rows of another tenant that nobody may write: `$1` the tenant, `$2` one of its users.
+const PLANTS: &[&str] = &[
+    "INSERT INTO todos (tenant_id, id, owner_id, title, created_at, updated_at)
+     VALUES ($1, gen_random_uuid(), $2, 'planted', now(), now())",
+    "INSERT INTO federated_identities (tenant_id, issuer, subject, user_id, asserted_at, created_at)
+     VALUES ($1, 'planted', 'planted', $2, now(), now())",
+    "INSERT INTO sessions (tenant_id, id, user_id, created_at, last_used_at, expires_at)
+     VALUES ($1, gen_random_uuid(), $2, now(), now(), now() + interval '1 day')",
+    "INSERT INTO audit_anchors (tenant_id, seq, hash, at) SELECT $1, 1, sha256('a'), now() WHERE $2 IS NOT NULL",
+    "INSERT INTO audit_checkpoints (tenant_id, seq, hash, signed_at, kid, signature)
+     SELECT $1, 1000000, sha256('a'), now(), 'planted', sha256('a') || sha256('b') WHERE $2 IS NOT NULL",
+    "UPDATE audit_heads SET seq = 1 WHERE tenant_id = $1 AND $2 IS NOT NULL",
+];
+/// Functions that are handed what is another tenant's, and find nothing: `$1`
+/// the tenant, `$2` one of its users.
+const CALLS: &[&str] = &[
+    "SELECT count(*) FROM app.audit_search($1, NULL, NULL, NULL, NULL, NULL, NULL, 1000000, 100) WHERE $2 IS NOT NULL",
+    "SELECT count(*) FROM app.user_for_change($2) WHERE $1 IS NOT NULL",
+    "SELECT app.end_sessions($2) WHERE $1 IS NOT NULL",
+    "SELECT app.end_other_sessions($2, gen_random_uuid()) WHERE $1 IS NOT NULL",
+];
 /// So many rows are looked at.
 const ROWS: &str = "LIMIT 200";
 
@@ -49,8 +75,13 @@ pub(super) async fn attempt(world: &mut World) -> Result<()> {
         Ok(()) => writes(runtime, superuser, &relations, tenants[one].id).await,
         leak => leak,
     };
+    let theirs = (tenants[other].id, tenants[other].members[0].user);
     let found = match found {
-        Ok(()) => plant(runtime, tenants[other].id, tenants[other].members[0].user).await,
+        Ok(()) => plant(runtime, theirs).await,
+        leak => leak,
+    };
+    let found = match found {
+        Ok(()) => call(runtime, theirs).await,
         leak => leak,
     };
     runtime.execute("ROLLBACK").await?;
@@ -61,14 +92,14 @@ pub(super) async fn attempt(world: &mut World) -> Result<()> {
         tenants[one].id
     );
     superuser.execute(raw_sql(AssertSqlSafe(as_owner))).await?;
-    let tables: Vec<Relation> = relations.into_iter().filter(|(_, changes, deletes)| *changes || *deletes).collect();
+    let tables: Vec<Relation> = sqlx::query_as(TABLES).fetch_all(&mut *superuser).await?;
     let found = reads(superuser, &tables, markers, one).await;
     superuser.execute("ROLLBACK").await?;
     found
 }
 
 async fn rows(connection: &mut PgConnection, relation: &str) -> Result<Vec<Value>> {
-    let row = if relation == "audit_events" { RECORD } else { "to_jsonb(t)" };
+    let row = compare::row(relation);
     let sql = format!("SELECT {row} FROM (SELECT * FROM {relation} {ROWS}) AS t");
     Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await?)
 }
@@ -92,8 +123,7 @@ async fn writes(
     tenant: Uuid,
 ) -> Result<()> {
     for (relation, changes, deletes) in relations {
-        let key = if relation == "tenants" { "id" } else { "tenant_id" };
-        let own = format!("SELECT count(*) FROM {relation} WHERE {key} = '{tenant}'");
+        let own = format!("SELECT count(*) FROM {relation} WHERE {} = '{tenant}'", key(relation));
         let change = changes.then(|| format!("UPDATE {relation} SET version = 1"));
         let deletion = deletes.then(|| format!("DELETE FROM {relation}"));
         for statement in change.into_iter().chain(deletion) {
@@ -109,13 +139,30 @@ async fn writes(
     Ok(())
 }
 
-/// A row for another tenant is refused by its policy.
-async fn plant(connection: &mut PgConnection, tenant: Uuid, owner: Uuid) -> Result<()> {
-    let insert = "INSERT INTO todos (tenant_id, id, owner_id, title, created_at, updated_at)
-                  VALUES ($1, gen_random_uuid(), $2, 'planted', now(), now())";
-    match sqlx::query(insert).bind(tenant).bind(owner).execute(connection).await {
-        Ok(_) => Err(Leak("a row was planted in another tenant".to_owned()).into()),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => Ok(()),
-        Err(error) => Err(error.into()),
+/// A row for another tenant is refused, by its policy or for want of a grant.
+async fn plant(connection: &mut PgConnection, (tenant, user): (Uuid, Uuid)) -> Result<()> {
+    for plant in PLANTS {
+        connection.execute("SAVEPOINT before").await?;
+        let planted = sqlx::query(*plant).bind(tenant).bind(user).execute(&mut *connection).await;
+        connection.execute("ROLLBACK TO before").await?;
+        match planted {
+            Ok(_) => return Err(Leak(format!("a row was planted in another tenant: {plant}")).into()),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(())
+}
+
+/// What is another tenant's is not there, for a function either.
+async fn call(connection: &mut PgConnection, (tenant, user): (Uuid, Uuid)) -> Result<()> {
+    for call in CALLS {
+        connection.execute("SAVEPOINT before").await?;
+        let found: i64 = sqlx::query_scalar(*call).bind(tenant).bind(user).fetch_one(&mut *connection).await?;
+        connection.execute("ROLLBACK TO before").await?;
+        if found > 0 {
+            return Err(Leak(format!("`{call}` reached {found} rows of another tenant")).into());
+        }
+    }
+    Ok(())
 }

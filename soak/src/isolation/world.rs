@@ -1,19 +1,23 @@
 //! Tenants, their people, and what is known of their things.
 
-use std::{collections::HashMap, sync::Arc};
+mod beginning;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::json;
 use shared::{
-    auth::Role,
-    testing::{Event, Member, TestApp, TestDatabase, TestKeys},
+    access::Route,
+    testing::{Member, TestApp, TestDatabase, TestIssuer, TestKeys},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    functions::{self, Function},
-    ledger::Ledger,
-    markers::Markers,
+    arguments, coverage::Coverage, functions::Function, ledger::Ledger, markers::Markers, plan::Sent,
+    sign_in::Federated,
 };
 use crate::{Result, chance::Chance};
 
@@ -37,6 +41,14 @@ pub(super) struct Tenant {
     pub(super) members: Vec<Member>,
     /// Cursors that it was given, with the list that each is of.
     pub(super) cursors: Vec<(&'static str, String)>,
+    /// How long its trail is, as far as it was told.
+    pub(super) head_seq: i64,
+}
+
+impl Tenant {
+    pub(super) fn new(id: Uuid, marker: String) -> Self {
+        Self { id, marker, members: Vec::new(), cursors: Vec::new(), head_seq: 0 }
+    }
 }
 
 /// A thing with an id in a path.
@@ -57,50 +69,33 @@ pub(super) struct World {
     /// Things by the path before their id.
     pub(super) things: HashMap<&'static str, Vec<Thing>>,
     pub(super) ledger: Ledger,
+    pub(super) coverage: Coverage,
+    /// The provider that every tenant trusts.
+    pub(super) idp: TestIssuer,
+    /// Sessions that sign-ins there began.
+    pub(super) federated: Vec<Federated>,
+    /// The last tenant that signed itself up.
+    pub(super) signed_up: Option<usize>,
     pub(super) superuser: PgConnection,
     /// The functions' login, past the functions.
     pub(super) runtime: PgConnection,
     pub(super) chance: Chance,
+    /// The keys that were used to send a request again.
+    used_keys: HashSet<(Uuid, &'static str, String)>,
+    /// How many tenants have people.
+    peopled: usize,
     /// Makes people and signs their tokens.
     app: TestApp<todos::Todos>,
 }
 
 impl World {
-    /// So many tenants with an admin and a viewer each, and a todo of each.
-    pub(super) async fn create(tenants: usize, seed: u64) -> Result<Self> {
-        let database = Arc::new(TestDatabase::create().await.with_own_role().await);
-        let keys = Arc::new(TestKeys::generate("soak"));
-        let app = TestApp::start_with(todos::routes(), database.clone(), keys.clone(), &[]).await;
-        let mut world = Self {
-            functions: functions::all(&database, &keys).await?,
-            tenants: Vec::new(),
-            markers: Markers::default(),
-            things: HashMap::new(),
-            ledger: Ledger::default(),
-            superuser: database.superuser().await,
-            runtime: database.runtime().await,
-            chance: Chance::new(seed),
-            app,
-            database,
-            keys,
-        };
-        for number in 0..tenants {
-            let marker = world.markers.make(number, &mut world.chance);
-            let admin = world.app.tenant(&marker).await;
-            world.markers.own(admin.tenant, number);
-            world.tenants.push(Tenant { id: admin.tenant, marker, members: Vec::new(), cursors: Vec::new() });
-            world.joined(number, admin);
-            world.join(number, Role::Viewer).await;
-            for member in 0..2 {
-                let Tenant { marker, members, .. } = &world.tenants[number];
-                let (token, user) = (members[member].token.clone(), members[member].user);
-                let event = Event::post("/api/v1/todos", &json!({ "title": marker })).bearer(&token);
-                let answer = world.app.send(event).await;
-                let id = answer.json()["id"].as_str().and_then(|id| id.parse().ok()).ok_or("no todo was made")?;
-                world.made("/api/v1/todos", Thing { id, tenant: number, user });
-            }
-        }
-        Ok(world)
+    /// Drops the database, and lets other work go on meanwhile: a connection that
+    /// is just being made would hold the drop up, and it needs this thread.
+    pub(super) async fn end(self) {
+        let database = self.database.clone();
+        drop(self);
+        // A database that is left over is the next start's to drop.
+        drop(tokio::task::spawn_blocking(move || drop(database)).await);
     }
 
     /// Signs everybody's tokens anew.
@@ -118,23 +113,18 @@ impl World {
     }
 
     /// Puts somebody new in the place of a member whose session is over.
-    pub(super) async fn replace(&mut self, tenant: usize, member: usize) {
+    ///
+    /// # Errors
+    /// The database took nobody.
+    pub(super) async fn replace(&mut self, tenant: usize, member: usize) -> Result<()> {
         let gone = self.tenants[tenant].members.remove(member);
-        self.join(tenant, gone.role).await;
+        self.join(tenant, gone.role).await
     }
 
-    async fn join(&mut self, tenant: usize, role: Role) {
-        let member = self.app.member(self.tenants[tenant].id, role).await;
-        self.joined(tenant, member);
-    }
-
-    fn joined(&mut self, tenant: usize, member: Member) {
-        self.markers.own(member.user, tenant);
-        let Member { user, session, .. } = member;
-        self.tenants[tenant].members.push(member);
+    /// A session of a user began.
+    pub(super) fn began(&mut self, tenant: usize, user: Uuid, session: Uuid) {
         self.markers.own(session, tenant);
         self.things.entry("/api/v1/auth/sessions").or_default().push(Thing { id: session, tenant, user });
-        self.things.entry("/api/v1/users").or_default().push(Thing { id: user, tenant, user });
     }
 
     /// A thing was made, and the maker told so.
@@ -152,10 +142,35 @@ impl World {
         self.ledger.gone(path, id);
     }
 
+    /// Whether its sender has used a request's key before; from now on it has.
+    pub(super) fn keyed(&mut self, sent: &Sent) -> bool {
+        let key = sent.key(self.tenants[sent.caller].members[sent.member].user);
+        key.is_some_and(|key| !self.used_keys.insert(key))
+    }
+
+    /// How many tenants have people; they come first.
+    pub(super) fn peopled(&self) -> usize {
+        self.peopled
+    }
+
+    /// A tenant with people, other than this one.
+    pub(super) fn other_than(&mut self, tenant: usize) -> usize {
+        (tenant + 1 + self.chance.below(self.peopled - 1)) % self.peopled
+    }
+
     /// Two different tenants with people, by their numbers.
     pub(super) fn two_tenants(&mut self) -> (usize, usize) {
-        let peopled = self.tenants.iter().filter(|tenant| !tenant.members.is_empty()).count();
-        let one = self.chance.below(peopled);
-        (one, (one + 1 + self.chance.below(peopled - 1)) % peopled)
+        let one = self.chance.below(self.peopled);
+        (one, self.other_than(one))
+    }
+
+    /// Every route of every function.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.functions.iter().flat_map(|function| function.routes())
+    }
+
+    /// What all routes weigh together.
+    pub(super) fn weights(&self) -> usize {
+        self.routes().map(arguments::weight).sum()
     }
 }
