@@ -55,8 +55,10 @@ $$;
 -- As before; but of what the default partition holds, it moves so much only as is
 -- moved in the time that a writer waits. A month of more stays there, where it is
 -- written and read like any other, and is `left_over`. Whoever knows that nobody is
--- at work may move it: SET app.most_moved, to more than the 20,000 of here. No
--- month after `oldest_left` may go before: what is left of a chain is its end.
+-- at work may move it: SET app.most_moved, to more than the 20,000 of here. Of a
+-- default that is larger than so many would be, nothing is even looked at: that
+-- takes the same locks; `left_over` is an estimate then. No month after
+-- `oldest_left` may go before: what is left of a chain is its end.
 DROP FUNCTION app.make_audit_partitions(integer);
 CREATE FUNCTION app.make_audit_partitions(months_ahead integer)
     RETURNS TABLE (made integer, moved bigint, left_over bigint, oldest_left timestamptz)
@@ -81,6 +83,13 @@ BEGIN
            SELECT FROM generate_series(0, least(months_ahead, 24)) AS n
             WHERE to_regclass('public.' || app.audit_partition_of(
                       (this_month + make_interval(months => n)) AT TIME ZONE 'UTC')) IS NULL) THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF pg_relation_size('public.audit_events_default') > most * 1600 THEN
+        left_over := (SELECT greatest(c.reltuples::bigint, 1) FROM pg_catalog.pg_class c
+                       WHERE c.oid = 'public.audit_events_default'::regclass);
+        oldest_left := 'epoch';
         RETURN NEXT;
         RETURN;
     END IF;

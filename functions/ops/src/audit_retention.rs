@@ -130,9 +130,8 @@ async fn all(start: &Start, config: OpsConfig, limits: Limits, done: &mut Done) 
     let mut months = months.map_err(|error| format!("the months cannot be listed: {error:?}"))?;
     let kept_from = month_of(now) - i64::from(config.audit_retention_months);
     months.retain(|month| month_of(month.ends_at) <= kept_from);
-    let wanted = months.len();
     months.retain(|month| oldest_left.is_none_or(|oldest| oldest >= month.ends_at));
-    let all_can_go = months.len() == wanted;
+    let all_can_go = oldest_left.is_none_or(|oldest| month_of(oldest) >= kept_from);
     if months.is_empty() {
         done.complete = all_can_go;
         return Ok(());

@@ -65,8 +65,8 @@ fn bad<'a>(before: &Chain, links: impl IntoIterator<Item = &'a Link>) -> Option<
     links.into_iter().find_map(|link| link.follow(&mut chain).err()).map(|BadSeq(seq)| seq)
 }
 
-fn other(text: Option<&String>) -> Option<String> {
-    Some(text.map_or_else(String::new, |text| format!("{text} ")))
+fn other(text: Option<&String>) -> String {
+    text.map_or_else(String::new, |text| format!("{text} "))
 }
 
 fn other_id(id: Option<Uuid>) -> Option<Uuid> {
@@ -87,12 +87,12 @@ fn l1_every_edit_of_every_column_of_every_row_is_found_at_it() {
             |link| link.at_micros = None,
             |link| link.action.push('s'),
             |link| link.outcome = "failure".to_owned(),
-            |link| link.reason = other(link.reason.as_ref()),
+            |link| link.reason = Some(other(link.reason.as_ref())),
             |link| link.actor_id = other_id(link.actor_id),
             |link| link.session_id = other_id(link.session_id),
             |link| link.object_id = other_id(link.object_id),
-            |link| link.source_address = other(link.source_address.as_ref()),
-            |link| link.request_id = other(link.request_id.as_ref()),
+            |link| link.source_address = Some(other(link.source_address.as_ref())),
+            |link| link.request_id = Some(other(link.request_id.as_ref())),
             |link| link.details = Some(format!("{}{{}}", link.details.as_deref().unwrap_or_default())),
             |link| link.prev_hash[31] ^= 1,
             |link| link.hash[0] ^= 1,

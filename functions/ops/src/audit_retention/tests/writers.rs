@@ -72,7 +72,7 @@ async fn l3_a_month_too_large_to_be_moved_at_once_stays_in_the_default_and_no_la
     let ops = Ops::start().await;
     let name = ops.database.address().2;
     // 28 records are of 80 months ago, 14 of 73 and 4 of 71.
-    ops.sql(&format!("ALTER DATABASE {name} SET app.most_moved = 15")).await;
+    ops.sql(&format!("ALTER DATABASE {name} SET app.most_moved = 20")).await;
     let held = ops.retain(SMALL).await.unwrap();
     let expected = json!({
         "made": 2, "moved": 18, "left_over": 28, "tenants": 0, "records": 0, "exports": 0, "dropped": 0,
@@ -107,4 +107,16 @@ async fn l3_two_runs_at_once_lose_nothing_and_fifty_changes_are_recorded_meanwhi
     assert_eq!(ops.retain(SMALL).await.unwrap()["complete"], true);
     assert_eq!(ops.chain(ACME).await, before);
     assert_eq!(ops.found(BETA).await, (3, 53));
+}
+
+#[tokio::test]
+async fn l3_a_default_that_is_too_large_to_be_looked_through_is_left_alone_without_a_lock() {
+    let ops = Ops::start().await;
+    ops.sql(&format!("ALTER DATABASE {} SET app.most_moved = 2", ops.database.address().2)).await;
+    let mut writer = ops.superuser().await;
+    writer.execute("BEGIN; LOCK TABLE tenants, audit_events_default IN ROW EXCLUSIVE MODE").await.unwrap();
+    let left = ops.retain(SMALL).await.unwrap();
+    assert_eq!((&left["moved"], &left["dropped"], &left["complete"]), (&json!(0), &json!(0), &json!(false)), "{left}");
+    assert!(take_log().iter().any(|line| line["audit_retention_left_over"] == left["left_over"]), "{left}");
+    assert_ne!(left["left_over"], 0);
 }
