@@ -169,6 +169,7 @@ async fn catch(fault: &Fault, seed: u64) -> Result<std::result::Result<String, S
     let mut world = World::create(TENANTS_OF_A_FAULT, seed).await?;
     let sql = fault.sql.replace("{role}", world.database.role());
     world.superuser.execute(raw_sql(AssertSqlSafe(sql))).await?;
+    world.has_a_fault = true;
     let between = Between { compare_every: COMPARE_FAULT_EVERY, walls: !fault.by_requests, killed: None };
     let driven = drive(&mut world, REQUESTS_OF_A_FAULT, between).await;
     world.end().await;

@@ -217,7 +217,9 @@ fn event(world: &mut World, sent: &mut Sent, who: &Member, wish: Wish) -> Result
         event = event.cookies(&sign_in::foreign_cookies(world, sent.other));
     }
     let version = if wish != Wish::Own && world.chance.below(4) == 0 { "\"1\"" } else { "*" };
-    sent.event = event.header("if-match", version);
+    // A quota is an address's: from one alone nothing would be let through for long.
+    let [high, low] = [world.chance.below(256), world.chance.below(256)];
+    sent.event = event.header("if-match", version).source_address(&format!("198.18.{high}.{low}"));
     Ok(())
 }
 

@@ -74,6 +74,8 @@ pub(super) struct World {
     pub(super) idp: TestIssuer,
     /// Sessions that sign-ins there began.
     pub(super) federated: Vec<Federated>,
+    /// Whether a fault was put in.
+    pub(super) has_a_fault: bool,
     /// The last tenant that signed itself up.
     pub(super) signed_up: Option<usize>,
     pub(super) superuser: PgConnection,

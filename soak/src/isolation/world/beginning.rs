@@ -47,6 +47,7 @@ impl World {
             coverage: Coverage::default(),
             idp: TestIssuer::start("ES256"),
             federated: Vec::new(),
+            has_a_fault: false,
             signed_up: None,
             superuser: database.superuser().await,
             runtime: database.runtime().await,
