@@ -109,7 +109,8 @@ async fn r5_a_token_that_waits_for_its_users_deletion_creates_no_account() {
     let mut deleting = world.app.superuser().await;
     deleting
         .execute(
-            "BEGIN; SELECT app.enter_tenant(tenant_id), app.delete_user(user_id, now() + interval '1 hour')
+            "BEGIN; SELECT set_config('app.tenant_id', tenant_id::text, true),
+                           app.delete_user(user_id, now() + interval '1 hour')
                FROM federated_identities",
         )
         .await
