@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aws_lc_rs::rand;
+
 use super::{CheckpointStore, Put};
 use crate::secrets::BoxFuture;
 
@@ -35,7 +37,10 @@ fn put(path: &Path, json: &[u8]) -> io::Result<Put> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+    // By chance: two programs on one folder may have one process id.
+    let mut chance = [0; 16];
+    rand::fill(&mut chance).map_err(io::Error::other)?;
+    let unfinished = path.with_extension(format!("{:032x}.tmp", u128::from_be_bytes(chance)));
     let mut file = File::create(&unfinished)?;
     file.write_all(json)?;
     file.sync_all()?;
