@@ -29,6 +29,7 @@ const NO_TENANT: &[&str] = &[
     "app.provider_keys",
     "app.registered_issuers",
     "app.used_once",
+    "app.outdated_tokens",
 ];
 
 /// A record without what was reached for, which may be another's, and without
