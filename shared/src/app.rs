@@ -63,7 +63,8 @@ pub trait Group: Clone + Send + Sync + 'static {
 }
 
 /// The state of a group whose routes have callers. Groups that need more hold
-/// an `App` in a state of their own.
+/// an `App` in a state of their own, and what `AsRef` leads to it has handlers
+/// take [`Db`], [`Cursors`] and [`RequestHashes`] from theirs.
 #[derive(Clone)]
 pub struct App {
     /// The tenants' rows.
@@ -158,24 +159,31 @@ impl Group for App {
     }
 }
 
-impl FromRef<App> for Db {
-    fn from_ref(app: &App) -> Self {
-        app.db.clone()
+impl AsRef<App> for App {
+    fn as_ref(&self) -> &App {
+        self
     }
 }
 
-impl FromRef<App> for Cursors {
-    fn from_ref(app: &App) -> Self {
-        app.cursors.clone()
+impl<G: AsRef<App>> FromRef<G> for Db {
+    fn from_ref(group: &G) -> Self {
+        group.as_ref().db.clone()
     }
 }
 
-impl FromRef<App> for RequestHashes {
-    fn from_ref(app: &App) -> Self {
-        app.request_hashes.clone()
+impl<G: AsRef<App>> FromRef<G> for Cursors {
+    fn from_ref(group: &G) -> Self {
+        group.as_ref().cursors.clone()
     }
 }
 
+impl<G: AsRef<App>> FromRef<G> for RequestHashes {
+    fn from_ref(group: &G) -> Self {
+        group.as_ref().request_hashes.clone()
+    }
+}
+
+// Its type is not ours, so a group that needs it says so itself.
 impl FromRef<App> for SharedClock {
     fn from_ref(app: &App) -> Self {
         app.clock.clone()

@@ -1,12 +1,10 @@
 //! What the group's handlers share.
 
-use axum::extract::FromRef;
 use shared::{
     App, Db,
     app::AppConfig,
     app::Group,
     config::{Config, Environment, Faults},
-    page::Cursors,
     password::{Passwords, Peppers},
     rate_limit::RateLimit,
     secrets::Secrets,
@@ -91,14 +89,8 @@ impl Group for Auth {
     }
 }
 
-impl FromRef<Auth> for Cursors {
-    fn from_ref(auth: &Auth) -> Self {
-        auth.app.cursors.clone()
-    }
-}
-
-impl FromRef<Auth> for Db {
-    fn from_ref(auth: &Auth) -> Self {
-        auth.app.db.clone()
+impl AsRef<App> for Auth {
+    fn as_ref(&self) -> &App {
+        &self.app
     }
 }

@@ -7,8 +7,6 @@ use shared::{
     clock::SharedClock,
     config::{Config, Environment, Faults},
     crypto::{DataKeys, DataKeysConfig},
-    idempotency::RequestHashes,
-    page::Cursors,
     rate_limit::RateLimit,
     secrets::Secrets,
     start::Start,
@@ -66,21 +64,9 @@ impl Group for Tenants {
     }
 }
 
-impl FromRef<Tenants> for Db {
-    fn from_ref(tenants: &Tenants) -> Self {
-        tenants.app.db.clone()
-    }
-}
-
-impl FromRef<Tenants> for Cursors {
-    fn from_ref(tenants: &Tenants) -> Self {
-        tenants.app.cursors.clone()
-    }
-}
-
-impl FromRef<Tenants> for RequestHashes {
-    fn from_ref(tenants: &Tenants) -> Self {
-        tenants.app.request_hashes.clone()
+impl AsRef<App> for Tenants {
+    fn as_ref(&self) -> &App {
+        &self.app
     }
 }
 

@@ -7,8 +7,6 @@ use shared::{
     clock::SharedClock,
     config::Faults,
     crypto::{DataKeys, DataKeysConfig},
-    idempotency::RequestHashes,
-    page::Cursors,
     secrets::Secrets,
     start::Start,
 };
@@ -42,21 +40,9 @@ impl Group for Todos {
     }
 }
 
-impl FromRef<Todos> for Db {
-    fn from_ref(todos: &Todos) -> Self {
-        todos.app.db.clone()
-    }
-}
-
-impl FromRef<Todos> for Cursors {
-    fn from_ref(todos: &Todos) -> Self {
-        todos.app.cursors.clone()
-    }
-}
-
-impl FromRef<Todos> for RequestHashes {
-    fn from_ref(todos: &Todos) -> Self {
-        todos.app.request_hashes.clone()
+impl AsRef<App> for Todos {
+    fn as_ref(&self) -> &App {
+        &self.app
     }
 }
 

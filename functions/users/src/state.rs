@@ -6,8 +6,6 @@ use shared::{
     app::{AppConfig, Group},
     clock::SharedClock,
     config::{Config, Environment, Faults},
-    idempotency::RequestHashes,
-    page::Cursors,
     password::{Passwords, Peppers},
     secrets::Secrets,
     start::Start,
@@ -67,21 +65,9 @@ impl Group for Users {
     }
 }
 
-impl FromRef<Users> for Db {
-    fn from_ref(users: &Users) -> Self {
-        users.app.db.clone()
-    }
-}
-
-impl FromRef<Users> for Cursors {
-    fn from_ref(users: &Users) -> Self {
-        users.app.cursors.clone()
-    }
-}
-
-impl FromRef<Users> for RequestHashes {
-    fn from_ref(users: &Users) -> Self {
-        users.app.request_hashes.clone()
+impl AsRef<App> for Users {
+    fn as_ref(&self) -> &App {
+        &self.app
     }
 }
 
