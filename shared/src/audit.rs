@@ -13,11 +13,13 @@
 mod catalogue;
 mod details;
 mod link;
+pub mod record;
 mod words;
 
 pub use catalogue::{Effect, Entry, Object};
 pub use details::{Detail, Details, DetailsKind, given};
 pub use link::Link;
+pub use record::Record;
 pub use words::{LogoutScope, ProviderField, TodoField, UserField};
 
 use serde::Deserialize;

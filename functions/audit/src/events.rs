@@ -4,16 +4,13 @@ use axum::extract::{OriginalUri, State};
 use serde::Deserialize;
 use shared::{
     Caller, Db, Result,
-    audit::Action,
+    audit::{Action, Record},
     extract::{Query, Rfc3339},
     page::{Cursors, Limit, Page},
 };
 use uuid::Uuid;
 
-use crate::{
-    record::Record,
-    seq::{id, seq},
-};
+use crate::seq::{id, seq};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

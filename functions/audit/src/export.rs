@@ -9,9 +9,13 @@ use http::{
     header::{CONTENT_TYPE, LINK},
 };
 use serde::Deserialize;
-use shared::{Caller, Code, Db, Error, Result, audit::Details, extract::Query};
+use shared::{
+    Caller, Code, Db, Error, Result,
+    audit::{Details, Record},
+    extract::Query,
+};
 
-use crate::{record::Record, seq::Seq};
+use crate::seq::Seq;
 
 /// How many records a page has at most.
 const MOST_RECORDS: usize = 5_000;

@@ -3,7 +3,6 @@
 mod checkpoints;
 mod events;
 mod export;
-mod record;
 mod seq;
 #[cfg(test)]
 mod trial;

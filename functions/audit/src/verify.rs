@@ -5,13 +5,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::{
     Caller, Db, Error, Result,
-    audit::Link,
+    audit::{Link, record::hex},
     clock::SharedClock,
     extract::{Json, Query},
 };
 use time::Duration;
 
-use crate::{record::hex, seq::Seq};
+use crate::seq::Seq;
 
 /// How many records are held at a time.
 const BATCH: usize = 1_000;

@@ -1,4 +1,4 @@
-//! One record of the trail, in the one form in which it is shown and taken out.
+//! One record of the trail, in the one form in which it is shown and exported.
 
 use std::fmt::Write as _;
 
@@ -8,28 +8,41 @@ use uuid::Uuid;
 
 /// A record: its fields in the order of the export, which verifiers read.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Record {
-    pub(crate) version: i16,
-    pub(crate) tenant_id: Uuid,
-    pub(crate) seq: i64,
+pub struct Record {
+    /// The canonical form that was hashed.
+    pub version: i16,
+    /// Whose it is.
+    pub tenant_id: Uuid,
+    /// Its place in the chain.
+    pub seq: i64,
     /// RFC 3339 with six digits, written by Postgres: a time that was tampered
     /// with may be one that no other type holds.
-    pub(crate) at: String,
-    pub(crate) action: String,
-    pub(crate) outcome: String,
-    pub(crate) reason: Option<String>,
-    pub(crate) actor_id: Option<Uuid>,
-    pub(crate) session_id: Option<Uuid>,
-    pub(crate) object_id: Option<Uuid>,
-    pub(crate) source_address: Option<String>,
-    pub(crate) request_id: Option<String>,
+    pub at: String,
+    /// What was attempted.
+    pub action: String,
+    /// How it ended.
+    pub outcome: String,
+    /// Why it did not succeed: an error code.
+    pub reason: Option<String>,
+    /// The user.
+    pub actor_id: Option<Uuid>,
+    /// The session.
+    pub session_id: Option<Uuid>,
+    /// The thing that it was done to.
+    pub object_id: Option<Uuid>,
+    /// From where.
+    pub source_address: Option<String>,
+    /// Under which request.
+    pub request_id: Option<String>,
     /// The text as it was hashed, byte for byte.
     #[serde(serialize_with = "raw")]
-    pub(crate) details: Option<String>,
+    pub details: Option<String>,
+    /// The hash of the record before.
     #[serde(serialize_with = "hex")]
-    pub(crate) prev_hash: Vec<u8>,
+    pub prev_hash: Vec<u8>,
+    /// Its hash.
     #[serde(serialize_with = "hex")]
-    pub(crate) hash: Vec<u8>,
+    pub hash: Vec<u8>,
 }
 
 /// What is no JSON, or would break the line, was not written by us: it is shown
@@ -43,7 +56,11 @@ fn raw<S: Serializer>(details: &Option<String>, serializer: S) -> Result<S::Ok, 
     }
 }
 
-pub(crate) fn hex<S: Serializer>(hash: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+/// Lower-case hexadecimal text, as hashes are shown.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn hex<S: Serializer>(hash: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     let text = hash.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
