@@ -152,8 +152,8 @@ async fn p3_a_request_that_is_sent_twice_with_its_key_creates_one_user() {
     assert_eq!(users, 2, "Ada and Grace");
     let stored: String =
         one(&app, "SELECT string_agg(k::text, '') FROM idempotency_keys k WHERE tenant_id = $1", ada.tenant).await;
-    let hex: String = "grace@acme.example".bytes().map(|byte| format!("{byte:02x}")).collect();
-    for plain in ["grace@acme.example", &hex, PASSWORD, "argon2"] {
+    let hex = "67726163654061636d65";
+    for plain in ["grace@acme", hex, PASSWORD, "argon2"] {
         assert!(!stored.contains(plain), "{plain}");
     }
 }
