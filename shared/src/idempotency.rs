@@ -41,15 +41,19 @@ impl RequestHashes {
 
     /// Of the request `method path` with this body, under the key `name`.
     fn keyed(&self, name: &[u8], method: &Method, path: &str, body: &[u8]) -> Keyed {
-        // Neither a method nor a path has a line's end in it.
-        let request = [method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body].concat();
-        let claim = IdempotencyKey { key_hash: self.hash(name), request_hash: self.hash(&request) };
-        Keyed { claim, answer: AnswerKey::of(&self.0, name) }
+        // Neither a name, a method nor a path has a line's end in it.
+        let request = self.hash(&[method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", body]);
+        let claim = IdempotencyKey { key_hash: self.hash(&[name]), request_hash: request };
+        Keyed { claim, answer: AnswerKey(self.hash(&[b"answer\n", name])) }
     }
 
-    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+    fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
         let mut hash = [0; 32];
-        hash.copy_from_slice(hmac::sign(&self.0, bytes).as_ref());
+        hash.copy_from_slice(context.sign().as_ref());
         hash
     }
 }
@@ -224,5 +228,17 @@ mod tests {
             assert_eq!(first.0, other.0);
             assert_ne!(first.1, other.1, "{method} {path} {body}");
         }
+    }
+
+    #[test]
+    fn e1_no_key_that_a_client_can_choose_has_the_key_of_an_answer_stored_as_its_hash() {
+        let hashes = RequestHashes::derived_from(&[7; 32]);
+        let AnswerKey(secret) = hashes.keyed(b"k", &Method::POST, "/", b"{}").answer;
+        for name in ["k", "answer", "answerk", "answer\\nk"] {
+            let claim = hashes.keyed(name.as_bytes(), &Method::POST, "/", b"{}").claim;
+            assert!(claim.key_hash != secret && claim.request_hash != secret, "{name}");
+        }
+        let line = HeaderValue::from_bytes(b"answer\nk");
+        assert!(line.is_err(), "no header has a line's end");
     }
 }

@@ -2,10 +2,7 @@
 //! `Idempotency-Key` brings about, together with a key of ours. A dump of the
 //! database opens none of them.
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
-    hmac,
-};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 
 use crate::{
     auth::Caller,
@@ -15,7 +12,7 @@ use crate::{
 /// Seals and opens the answer of one `Idempotency-Key`: nonce 12 | AES-256-GCM
 /// ciphertext | tag 16, bound to the caller and to what was done.
 #[derive(Clone)]
-pub(super) struct AnswerKey(hmac::Tag);
+pub(super) struct AnswerKey(pub(super) [u8; 32]);
 
 impl std::fmt::Debug for AnswerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,10 +21,6 @@ impl std::fmt::Debug for AnswerKey {
 }
 
 impl AnswerKey {
-    pub(super) fn of(key: &hmac::Key, name: &[u8]) -> Self {
-        Self(hmac::sign(key, &[b"answer", name].concat()))
-    }
-
     /// # Errors
     /// `SYS_001`: the machine has no randomness.
     pub(super) fn seal(&self, caller: &Caller, answer: &[u8]) -> Result<Vec<u8>> {
@@ -50,7 +43,7 @@ impl AnswerKey {
     }
 
     fn key(&self) -> Result<RandomizedNonceKey> {
-        RandomizedNonceKey::new(&AES_256_GCM, self.0.as_ref()).map_err(|_| Error::new(Code::Internal))
+        RandomizedNonceKey::new(&AES_256_GCM, &self.0).map_err(|_| Error::new(Code::Internal))
     }
 }
 
